@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from llm_pv.models.base import (
-    BeforeRetry,
     Message,
     Preview,
     Request,
@@ -67,13 +66,7 @@ class ScriptedModel(LanguageModel):
         self._lock = threading.Lock()
         self._at_once = 0
 
-    def respond(
-        self,
-        request: Request,
-        *,
-        within: float | None = None,
-        before_retry: BeforeRetry | None = None,
-    ) -> list[Turn]:
+    def complete(self, request: Request) -> list[Turn]:
         conversation = request.conversation
         with self._lock:
             self.asked.append(tuple(conversation))
@@ -91,7 +84,7 @@ class ScriptedModel(LanguageModel):
             with self._lock:
                 self._at_once -= 1
 
-    def show(self, request: Request) -> Preview:
+    def preview(self, request: Request) -> Preview:
         body = {"messages": len(request.conversation)}
         return Preview("POST", "http://api.example/v1", body, 100)
 

@@ -55,7 +55,7 @@ class Parrot(LanguageModel):
     def count_prompts(self, prompts: Sequence[str], query: LabelQuery) -> list[int]:
         return [len(prompt) for prompt in prompts]
 
-    def respond(self, request: Request, **_: object) -> list[Turn]:
+    def complete(self, request: Request) -> list[Turn]:
         (message,) = request.conversation
         if self.dies_after is not None and len(self.asked) >= self.dies_after:
             raise ModelError("the server went away", transient=self.goes_away)
@@ -64,7 +64,7 @@ class Parrot(LanguageModel):
         text = message.text[-1] if self.says is None else self.says
         return [Turn(text, usage=Usage(10, 2, cached_tokens=5), cost_usd=0.25, seconds=0.5)]
 
-    def show(self, request: Request) -> Preview:
+    def preview(self, request: Request) -> Preview:
         raise AssertionError("nothing is previewed")
 
 

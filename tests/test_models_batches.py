@@ -17,7 +17,7 @@ from pydantic_ai.models.openai import OpenAIResponsesModel
 
 from fake_openai_server import response
 from llm_pv.errors import ConfigurationError, CredentialError, ModelError, RepairWarning
-from llm_pv.models import LanguageModel, ModelOptions, Turn, Usage, UserMessage
+from llm_pv.models import LanguageModel, ModelOptions, Request, Turn, Usage, UserMessage
 from llm_pv.models.batch_queue import BatchTiming
 from llm_pv.models.retrying import Backoff
 from llm_pv.models.vendor_model import VendorModel
@@ -143,7 +143,7 @@ def ask_all(model: LanguageModel, texts: Sequence[str]) -> list[Turn]:
     with ThreadPoolExecutor(len(texts)) as threads:
         return list(
             threads.map(
-                lambda each: model.complete([UserMessage(each[1])], seed=each[0])[0],
+                lambda each: model.complete(Request([UserMessage(each[1])], seed=each[0]))[0],
                 enumerate(texts),
             )
         )
@@ -198,7 +198,7 @@ def test_a_killed_run_collects_what_it_paid_for(tmp_path: Path) -> None:
 
 def _ask_in_vain(model: LanguageModel, text: str, seed: int) -> None:
     with contextlib.suppress(ModelError):
-        model.complete([UserMessage(text)], seed=seed)
+        model.complete(Request([UserMessage(text)], seed=seed))
 
 
 def test_a_batch_the_vendor_forgot_is_sent_again(tmp_path: Path) -> None:
@@ -219,8 +219,8 @@ def test_a_call_that_failed_in_a_batch_fails_alone() -> None:
     with OpenAIBatches() as server, model_at(server.url, calls=2) as model:
         server.errors = {"b": refused}
         with ThreadPoolExecutor(2) as threads:
-            good = threads.submit(model.complete, [UserMessage("a")])
-            bad = threads.submit(model.complete, [UserMessage("b")])
+            good = threads.submit(model.complete, Request([UserMessage("a")]))
+            bad = threads.submit(model.complete, Request([UserMessage("b")]))
             assert good.result()[0].text == "A"
             with pytest.raises(ModelError, match="HTTP 400: not so"):
                 bad.result()
@@ -231,7 +231,7 @@ def test_a_call_that_failed_in_passing_goes_into_another_batch() -> None:
     with OpenAIBatches() as server, model_at(server.url) as model:
         server.errors = {"a": busy}
         with pytest.raises(ModelError, match="HTTP 500 after 3 tries: busy"):
-            model.complete([UserMessage("a")])
+            model.complete(Request([UserMessage("a")]))
     assert len(server.uploads) == 3
 
 
@@ -239,7 +239,7 @@ def test_a_call_without_an_answer_in_its_batch_fails() -> None:
     with OpenAIBatches() as server, model_at(server.url) as model:
         server.route("GET /v1/files/out", Wire(""))
         with pytest.raises(ModelError, match="ended without an answer"):
-            model.complete([UserMessage("a")])
+            model.complete(Request([UserMessage("a")]))
 
 
 def test_more_calls_than_a_batch_holds_go_in_several(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -260,14 +260,14 @@ def test_a_failure_while_gathering_reaches_everybody(monkeypatch: pytest.MonkeyP
         model_at(server.url) as model,
         pytest.raises(ModelError, match="no size"),
     ):
-        model.complete([UserMessage("a")])
+        model.complete(Request([UserMessage("a")]))
 
 
 def test_a_batch_is_made_when_the_vendor_has_time_for_it() -> None:
     with OpenAIBatches() as server, model_at(server.url) as model:
         made = Wire(lambda: server.batch("validating"))
         server.route("POST /v1/batches", Wire({}, 429), made)
-        [turn] = model.complete([UserMessage("a")])
+        [turn] = model.complete(Request([UserMessage("a")]))
     assert turn.text == "A"
 
 
@@ -275,7 +275,7 @@ def test_a_batch_is_not_made_twice_after_a_doubtful_failure() -> None:
     with OpenAIBatches() as server, model_at(server.url) as model:
         server.route("POST /v1/batches", Wire({"error": {"message": "broken"}}, 500))
         with pytest.raises(ModelError, match="may have been made all the same: broken") as caught:
-            model.complete([UserMessage("a")])
+            model.complete(Request([UserMessage("a")]))
     assert (caught.value.transient, caught.value.maybe_paid) == (True, True)
     assert sum(seen.path == "/v1/batches" for seen in server.seen) == 1
 
@@ -284,7 +284,9 @@ def test_a_refused_key_ends_a_batch_at_once() -> None:
     with OpenAIBatches() as server, model_at(server.url, calls=2) as model:
         server.route("POST /v1/files", Wire({"error": {"message": f"bad {KEY}"}}, 401))
         with ThreadPoolExecutor(2) as threads:
-            for future in [threads.submit(model.complete, [UserMessage(text)]) for text in "ab"]:
+            for future in [
+                threads.submit(model.complete, Request([UserMessage(text)])) for text in "ab"
+            ]:
                 with pytest.raises(CredentialError) as caught:
                     future.result()
                 assert KEY not in str(caught.value)
@@ -325,7 +327,7 @@ def test_batches_of_anthropic() -> None:
         WireServer([Wire({}, 404)], routes) as server,
         model_at(server.url, "anthropic:claude-opus-4-8") as model,
     ):
-        [turn] = model.complete([UserMessage("hi")])
+        [turn] = model.complete(Request([UserMessage("hi")]))
     assert turn.text == "hello"
     # 5, 6.25 and 0.5 dollars a million in, 25 out, by half.
     full = (100 * 5 + 200 * 6.25 + 300 * 0.5 + 40 * 25) / 1e6
@@ -380,7 +382,7 @@ def test_batches_of_google() -> None:
         WireServer([Wire({}, 404)], routes) as server,
         model_at(server.url, "google:gemini-3.1-pro-preview") as model,
     ):
-        [turn] = model.complete([UserMessage("hi")])
+        [turn] = model.complete(Request([UserMessage("hi")]))
     assert turn.text == "hello"
     # 2 dollars a million in and 12 out, by half; what comes from the cache costs no less.
     assert turn.cost_usd == pytest.approx((40 * 2 / 2 + 60 * 0.2 + 50 * 12 / 2) / 1e6)

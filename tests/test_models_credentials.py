@@ -13,9 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_pv.errors import ConfigurationError, CredentialError, MissingExtraError, ModelError
-from llm_pv.models import LanguageModel, ModelOptions, UserMessage, make_model
+from llm_pv.models import LanguageModel, ModelOptions, Request, UserMessage, make_model
 from llm_pv.models.credentials import Redactor, find_key, with_texts
 from wire_servers import Wire, WireServer, chat
+
+HI = Request([UserMessage("hi")])
 
 VARIABLES = ("OPENAI", "ANTHROPIC", "GOOGLE", "GEMINI", "OPENAI_COMPATIBLE")
 
@@ -45,11 +47,9 @@ def test_a_missing_key_is_named(name: str, variable: str) -> None:
 def test_no_key_is_needed_to_look_at_a_request() -> None:
     model = make_model("openai:gpt-5.4", ModelOptions(offline=True))
     try:
-        assert model.preview([UserMessage("hi")]).body["input"] == [
-            {"role": "user", "content": "hi"}
-        ]
+        assert model.preview(HI).body["input"] == [{"role": "user", "content": "hi"}]
         with pytest.raises(ModelError, match="cannot be called"):
-            model.complete([UserMessage("hi")])
+            model.complete(HI)
     finally:
         model.close()
 
@@ -97,7 +97,7 @@ def test_a_vendors_key_does_not_go_to_a_server_of_ones_own(
 
 def _ask(model: LanguageModel) -> None:
     try:
-        model.complete([UserMessage("hi")])
+        model.complete(HI)
     finally:
         model.close()
 
@@ -274,7 +274,7 @@ def test_no_variable_of_the_environment_sends_a_key_elsewhere(
     for variable in ("OPENAI_BASE_URL", "ANTHROPIC_BASE_URL", "GOOGLE_GEMINI_BASE_URL"):
         monkeypatch.setenv(variable, "http://127.0.0.1:9/v1")
     model = make_model(name, ModelOptions(offline=True))
-    assert model.preview([UserMessage("hi")]).url.startswith(f"https://{host}/")
+    assert model.preview(HI).url.startswith(f"https://{host}/")
     assert model.destination == host
     model.close()
 

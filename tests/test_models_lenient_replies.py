@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_pv.erm.attempts import KEY_IN_PROGRAM, programs_of
-from llm_pv.models import ModelOptions, ToolAnswer, ToolOffer, UserMessage, make_model
+from llm_pv.models import ModelOptions, Request, ToolAnswer, ToolOffer, UserMessage, make_model
 from llm_pv.models.openai_replies import readable_reply
 from llm_pv.models.wire_text import UnreadableReplyError
 from llm_pv.programs.program import Program
@@ -311,7 +311,9 @@ DAMAGES: dict[str, Any] = {
 def test_a_damaged_reply_of_any_vendor_is_read(name: str, damage: str, opened: OpenModels) -> None:
     sent = DAMAGES[damage](WHOLE[name])
     with WireServer([sent if isinstance(sent, Wire) else Wire(sent)]) as server:
-        [turn] = opened.at(name, server.url, ModelOptions(retries=0)).complete([UserMessage("hi")])
+        [turn] = opened.at(name, server.url, ModelOptions(retries=0)).complete(
+            Request([UserMessage("hi")])
+        )
     assert turn.text == FENCED
 
 
@@ -396,7 +398,7 @@ def test_a_call_is_put_together_from_the_pieces_of_a_stream() -> None:
         model = make_model(
             "openai-compatible:tiny", ModelOptions(base_url=f"{server.url}/v1", retries=0)
         )
-        [turn] = model.complete([UserMessage("hi")], tool=OFFER)
+        [turn] = model.complete(Request([UserMessage("hi")], tool=OFFER))
         model.close()
     assert [(call.id, call.code) for call in turn.calls] == [
         ("a", "print(1)"),
@@ -479,8 +481,12 @@ def test_a_server_that_refuses_several_answers_is_asked_for_one(
     with WireServer([refused, Wire(chat("1")), Wire(chat("2"))]) as server:
         options = ModelOptions(retries=0)
         model = opened.at("openai-compatible:tiny", server.url, options)
-        assert [turn.text for turn in model.complete([UserMessage("hi")], samples=2)] == ["1"]
-        assert [turn.text for turn in model.complete([UserMessage("hi")], samples=2)] == ["2"]
+        assert [turn.text for turn in model.complete(Request([UserMessage("hi")], samples=2))] == [
+            "1"
+        ]
+        assert [turn.text for turn in model.complete(Request([UserMessage("hi")], samples=2))] == [
+            "2"
+        ]
     assert [body.get("n", 1) for body in server.bodies] == [2, 1, 1]
 
 
@@ -571,10 +577,12 @@ def test_a_call_in_the_text_is_left_alone_where_no_tool_is_offered(opened: OpenM
     text = '<tool_call>{"name": "run_python", "arguments": {"code": "1"}}</tool_call>'
     with WireServer([Wire(chat(text))]) as server:
         model = opened.at("openai-compatible:tiny", server.url)
-        [plain] = model.complete([UserMessage("hi")])
-        [turn] = model.complete([UserMessage("hi")], tool=OFFER)
+        [plain] = model.complete(Request([UserMessage("hi")]))
+        [turn] = model.complete(Request([UserMessage("hi")], tool=OFFER))
         late = ToolOffer(description="Runs Python.", forbidden=True)
-        [end] = model.complete([UserMessage("hi"), turn, ToolAnswer(turn.calls[0], "1")], tool=late)
+        [end] = model.complete(
+            Request([UserMessage("hi"), turn, ToolAnswer(turn.calls[0], "1")], tool=late)
+        )
     assert (plain.text, plain.calls, end.text, end.calls) == (text, (), text, ())
     assert [call.code for call in turn.calls] == ["1"]
 

@@ -16,7 +16,7 @@ import httpx2
 import pytest
 
 from llm_pv.errors import ConfigurationError, MissingExtraError, ModelError
-from llm_pv.models import ModelOptions, UserMessage, make_model, proxies
+from llm_pv.models import ModelOptions, Request, UserMessage, make_model, proxies
 from llm_pv.models.proxies import check_connection, proxy_for
 from wire_servers import Wire, WireServer, chat
 
@@ -36,7 +36,7 @@ def ask(url: str) -> str:
     options = ModelOptions(base_url=url, retries=0, timeout_seconds=5.0)
     model = make_model("openai-compatible:tiny", options)
     try:
-        return model.complete([UserMessage("hi")])[0].text
+        return model.complete(Request([UserMessage("hi")]))[0].text
     finally:
         model.close()
 

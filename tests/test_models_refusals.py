@@ -10,7 +10,7 @@ import pytest
 
 from llm_pv.data.examples import Classes, Examples
 from llm_pv.errors import BudgetError, ModelError
-from llm_pv.models import ModelOptions, ToolOffer, UserMessage, make_model
+from llm_pv.models import ModelOptions, Request, ToolOffer, UserMessage, make_model
 from llm_pv.models.refusals import Refusal, ToolRefusedError, refusal_of
 from llm_pv.proposers.base import Context, Proposal
 from llm_pv.proposers.llm import LLM, LLMSettings
@@ -19,6 +19,8 @@ from llm_pv.proposers.round_robin import Admission, RoundRobin, StoppedError
 from llm_pv.proposers.spending import Budget
 from scripted_model import ScriptedModel, says
 from wire_servers import Wire, WireServer, chat
+
+HI = Request([UserMessage("hi")])
 
 TRAIN, CLASSES = Examples(["0", "1"], ["0", "1"]), Classes.of(["0", "1"])
 GOOD = Wire(chat('```python\ndef f(x):\n    return x == "1"\n```'))
@@ -129,7 +131,7 @@ def ask(said: str, calls: int = 2, status: int = 400) -> tuple[list[Any], list[t
     refused = Wire({"error": {"message": said}}, status)
     with WireServer([refused, GOOD], NO_MODELS) as server:
         model = make_model("openai-compatible:m", ModelOptions(base_url=server.url + "/v1"))
-        notices = [model.complete([UserMessage("hi")])[0].notices for _ in range(calls)]
+        notices = [model.complete(HI)[0].notices for _ in range(calls)]
         model.close()
         return bodies(server), notices
 
@@ -176,7 +178,7 @@ def test_a_request_without_a_limit_gets_none_when_its_seed_is_refused() -> None:
     with WireServer([Wire({"error": {"message": SEED[0]}}, 400), GOOD], NO_MODELS) as server:
         options = ModelOptions(base_url=server.url + "/v1", capped=False)
         model = make_model("openai-compatible:m", options)
-        model.complete([UserMessage("hi")])
+        model.complete(HI)
         model.close()
         sent = bodies(server)
     assert [("seed" in body, "max_tokens" in body) for body in sent] == [
@@ -192,7 +194,7 @@ def test_a_server_that_refuses_both_names_of_the_limit_is_asked_without_it() -> 
     ]
     with WireServer([*refused, GOOD], NO_MODELS) as server:
         model = make_model("openai-compatible:m", ModelOptions(base_url=server.url + "/v1"))
-        notices = [model.complete([UserMessage("hi")])[0].notices for _ in range(2)]
+        notices = [model.complete(HI)[0].notices for _ in range(2)]
         model.close()
         sent = bodies(server)
     assert [body.get("max_tokens") for body in sent] == [20_000, None, None, None]
@@ -324,7 +326,7 @@ def test_a_server_that_only_streams_is_asked_for_a_stream() -> None:
     with WireServer([refused, stream, stream], routes=NO_MODELS) as server:
         options = ModelOptions(base_url=f"{server.url}/v1", retries=0)
         model = make_model("openai-compatible:tiny", options)
-        turns = [model.complete([UserMessage("hi")])[0] for _ in range(2)]
+        turns = [model.complete(HI)[0] for _ in range(2)]
         model.close()
     assert [turn.text for turn in turns] == ["hello", "hello"]
     assert [turn.usage.total_tokens for turn in turns] == [18, 18]
@@ -339,7 +341,7 @@ def test_a_server_that_lets_no_tool_be_forbidden_is_asked_without_it() -> None:
     with WireServer([refused, Wire(chat("f = len"))], routes=NO_MODELS) as server:
         options = ModelOptions(base_url=f"{server.url}/v1", retries=0)
         model = make_model("openai-compatible:tiny", options)
-        [turn] = model.complete([UserMessage("hi")], tool=offer)
+        [turn] = model.complete(Request([UserMessage("hi")], tool=offer))
         model.close()
     assert (turn.text, turn.calls) == ("f = len", ())
     assert [body.get("tool_choice") for body in server.bodies] == ["none", "auto"]
@@ -349,7 +351,7 @@ def test_own_prices_let_a_budget_in_dollars_hold_at_any_server() -> None:
     with WireServer([Wire(chat("f = len"))], routes=NO_MODELS) as server:
         options = ModelOptions(base_url=f"{server.url}/v1", retries=0, prices=(1_000.0, 2_000.0))
         model = make_model("openai-compatible:tiny", options)
-        [turn] = model.complete([UserMessage("hi")])
+        [turn] = model.complete(HI)
         # A token sent costs a tenth of a cent, one written a fifth: 11 and 7 of them.
         assert turn.cost_usd == pytest.approx(0.025)
         llm = LLM(model, attempts=2, settings=LLMSettings(tool="none"), budget=Budget(0.5))
@@ -370,7 +372,7 @@ def test_calls_that_are_refused_together_all_go_on(said: str) -> None:
         options = ModelOptions(base_url=f"{server.url}/v1", retries=0)
         model = make_model("openai-compatible:tiny", options)
         with ThreadPoolExecutor(4) as threads:
-            turns = list(threads.map(lambda _: model.complete([UserMessage("hi")])[0], range(4)))
+            turns = list(threads.map(lambda _: model.complete(HI)[0], range(4)))
         model.close()
     assert [turn.text for turn in turns] == ["f = len"] * 4
     assert len({notice for turn in turns for notice in turn.notices}) == 1

@@ -10,10 +10,13 @@ import pytest
 from llm_pv.errors import ModelError
 from llm_pv.models import (
     ModelOptions,
+    Request,
     ToolOffer,
     UserMessage,
 )
 from wire_servers import OpenModels, Wire, WireServer, anthropic, chat, google
+
+HI = Request([UserMessage("hi")])
 
 # A vendor may retire the models named here at any time.
 
@@ -45,11 +48,11 @@ def test_a_preview_is_what_is_then_sent(
     replies = {"anthropic": anthropic(), "google": google()}
     with WireServer([Wire(replies.get(name.partition(":")[0], chat()))]) as server:
         model = opened.at(name, server.url, ModelOptions(retries=0))
-        preview = model.preview([UserMessage("Classify 0101.")], tool=tool)
+        preview = model.preview(Request([UserMessage("Classify 0101.")], tool=tool))
         assert server.seen == []
         # A chat completion is no answer to a request for a response, which is not in question.
         with contextlib.suppress(ModelError):
-            model.complete([UserMessage("Classify 0101.")], tool=tool)
+            model.complete(Request([UserMessage("Classify 0101.")], tool=tool))
     [seen] = server.seen
     assert preview.body == seen.body
     assert preview.url == server.url + seen.path
@@ -71,7 +74,7 @@ def test_a_preview_is_what_is_then_sent(
 def test_openai_gets_only_what_the_model_takes(
     opened: OpenModels, model: str, sent: Mapping[str, object]
 ) -> None:
-    body = opened.at(f"openai:{model}", "http://127.0.0.1:9").preview([UserMessage("hi")]).body
+    body = opened.at(f"openai:{model}", "http://127.0.0.1:9").preview(HI).body
     body.get("reasoning", {}).pop("context", None)
     assert {name: body.get(name) for name in sent} == sent
 
@@ -79,15 +82,11 @@ def test_openai_gets_only_what_the_model_takes(
 def test_anthropic_takes_no_temperature_while_it_thinks(opened: OpenModels) -> None:
     options = ModelOptions(temperature=0.3, top_p=0.9)
     model = opened.at("anthropic:claude-haiku-4-5", "http://127.0.0.1:9", options)
-    body = model.preview([UserMessage("hi")]).body
+    body = model.preview(HI).body
     assert "temperature" not in body
     assert "top_p" not in body
     calm = replace(options, reasoning_effort=None, top_p=None)
-    body = (
-        opened.at("anthropic:claude-haiku-4-5", "http://127.0.0.1:9", calm)
-        .preview([UserMessage("hi")])
-        .body
-    )
+    body = opened.at("anthropic:claude-haiku-4-5", "http://127.0.0.1:9", calm).preview(HI).body
     assert body["temperature"] == 0.3
     assert "thinking" not in body
 
@@ -106,14 +105,14 @@ def test_openai_takes_a_temperature_unless_it_thinks(
 ) -> None:
     options = ModelOptions(temperature=0.3, reasoning_effort=effort)
     model_at = opened.at(f"openai:{model}", "http://127.0.0.1:9", options)
-    assert ("temperature" in model_at.preview([UserMessage("hi")]).body) == taken
+    assert ("temperature" in model_at.preview(HI).body) == taken
 
 
 @pytest.mark.parametrize("limit", [500, 64_000])
 def test_anthropic_can_be_asked_for_little_and_for_much(opened: OpenModels, limit: int) -> None:
     options = ModelOptions(max_output_tokens=limit, timeout_seconds=600)
     model = opened.at("anthropic:claude-haiku-4-5", "http://127.0.0.1:9", options)
-    body = model.preview([UserMessage("hi")]).body
+    body = model.preview(HI).body
     assert (body["max_tokens"], body["stream"]) == (limit, False)
     assert ("thinking" in body) == (limit > 1_024)
 
@@ -124,7 +123,7 @@ def test_anthropic_can_be_asked_for_little_and_for_much(opened: OpenModels, limi
 def test_older_models_of_anthropic_are_not_asked_to_think(
     opened: OpenModels, model: str, thinks: bool
 ) -> None:
-    body = opened.at(f"anthropic:{model}", "http://127.0.0.1:9").preview([UserMessage("hi")]).body
+    body = opened.at(f"anthropic:{model}", "http://127.0.0.1:9").preview(HI).body
     assert ("thinking" in body) == thinks
     assert "budget_tokens" not in json.dumps(body)
 
@@ -132,7 +131,7 @@ def test_older_models_of_anthropic_are_not_asked_to_think(
 def test_thoughts_fit_into_a_small_limit(opened: OpenModels) -> None:
     options = ModelOptions(max_output_tokens=4_000)
     model = opened.at("anthropic:claude-haiku-4-5", "http://127.0.0.1:9", options)
-    body = model.preview([UserMessage("hi")]).body
+    body = model.preview(HI).body
     assert body["max_tokens"] == 4_000
     assert 1_024 <= body["thinking"]["budget_tokens"] < 4_000
 
@@ -149,7 +148,7 @@ def test_a_call_may_be_allowed_less_than_the_model(
     }
     for name, place in places.items():
         model = opened.at(name, "http://127.0.0.1:9", options)
-        body = model.preview([UserMessage("hi")], max_output_tokens=asked).body
+        body = model.preview(Request([UserMessage("hi")], max_output_tokens=asked)).body
         assert body[place] == written
     assert 1_024 <= body["thinking"]["budget_tokens"] < written
 
@@ -159,17 +158,13 @@ def test_a_call_may_be_allowed_less_than_the_model(
 )
 def test_further_options_go_into_the_body(opened: OpenModels, name: str) -> None:
     options = ModelOptions(extra={"metadata": {"user_id": "7"}})
-    body = opened.at(name, "http://127.0.0.1:9", options).preview([UserMessage("hi")]).body
+    body = opened.at(name, "http://127.0.0.1:9", options).preview(HI).body
     assert body["metadata"] == {"user_id": "7"}
 
 
 def test_further_options_go_into_the_body_of_google(opened: OpenModels) -> None:
     options = ModelOptions(extra={"generationConfig": {"topK": 3}, "labels": {"run": "a"}})
-    body = (
-        opened.at("google:gemini-3.5-flash", "http://127.0.0.1:9", options)
-        .preview([UserMessage("hi")])
-        .body
-    )
+    body = opened.at("google:gemini-3.5-flash", "http://127.0.0.1:9", options).preview(HI).body
     assert body["generationConfig"]["topK"] == 3
     assert body["generationConfig"]["maxOutputTokens"] == 20_000
     assert body["labels"] == {"run": "a"}

@@ -20,11 +20,13 @@ from pydantic_ai.exceptions import (
 )
 
 from llm_pv.errors import BudgetError, CredentialError, ModelError
-from llm_pv.models import LanguageModel, ModelOptions, ToolOffer, UserMessage
+from llm_pv.models import LanguageModel, ModelOptions, Request, ToolOffer, UserMessage
 from llm_pv.models.connection import LONGEST_REPLY
 from llm_pv.models.retrying import Backoff, is_transient
 from llm_pv.models.vendors import make_vendor_model
 from wire_servers import Wire, WireServer, anthropic, chat, google
+
+HI = Request([UserMessage("hi")])
 
 # A vendor may retire the models named here at any time.
 
@@ -79,7 +81,7 @@ def ask(
     with WireServer(replies) as server:
         model = model_at(server, provider, backoff, **options)
         try:
-            [turn] = model.complete([UserMessage("hi")], tool=tool)
+            [turn] = model.complete(Request([UserMessage("hi")], tool=tool))
             return turn, server
         finally:
             model.close()
@@ -105,7 +107,7 @@ def test_a_refused_request_is_not_sent_again(
     with WireServer([reply]) as server:
         model = model_at(server, provider, backoff)
         with pytest.raises(ModelError, match=f"HTTP {status}: no such thing") as caught:
-            model.complete([UserMessage("hi")])
+            model.complete(HI)
         model.close()
     assert not isinstance(caught.value, CredentialError)
     assert (caught.value.transient, caught.value.maybe_paid) == (False, False)
@@ -121,7 +123,7 @@ def test_a_refused_key_is_one_line_without_the_key(
     with WireServer([Wire(echo, status)]) as server:
         model = model_at(server, provider, backoff)
         with pytest.raises(CredentialError, match="refused the key of") as caught:
-            model.complete([UserMessage("hi")])
+            model.complete(HI)
         model.close()
     said = str(caught.value)
     assert "\n" not in said
@@ -199,7 +201,7 @@ def test_tries_that_may_have_been_paid_are_counted(backoff: Backoff) -> None:
     with WireServer([broken, late, refused]) as server:
         model = model_at(server, "openai-compatible", backoff, retries=2, timeout_seconds=0.5)
         with pytest.raises(ModelError, match="HTTP 503 after 3 tries") as caught:
-            model.complete([UserMessage("hi")])
+            model.complete(HI)
         model.close()
     assert (caught.value.possibly_billed, caught.value.maybe_paid) == (2, True)
 
@@ -208,7 +210,7 @@ def test_a_try_given_up_when_time_is_over_may_have_been_paid(backoff: Backoff) -
     with WireServer([Wire(silent=True)]) as server:
         model = model_at(server, "openai-compatible", backoff)
         with pytest.raises(ModelError, match="cancelled") as caught:
-            model.complete([UserMessage("hi")], within=0.3)
+            model.complete(Request([UserMessage("hi")], within=0.3))
         model.close()
     assert caught.value.possibly_billed == 1
 
@@ -311,7 +313,7 @@ def test_no_retries_means_one_request(provider: str, backoff: Backoff) -> None:
     with WireServer([Wire({}, 500)]) as server:
         model = model_at(server, provider, backoff, retries=0)
         with pytest.raises(ModelError, match="HTTP 500: ") as caught:
-            model.complete([UserMessage("hi")])
+            model.complete(HI)
         model.close()
     assert (caught.value.transient, caught.value.maybe_paid) == (True, False)
     assert len(server.seen) == 1
@@ -329,7 +331,7 @@ def test_a_server_that_is_not_there_is_said_to_be_so(provider: str, backoff: Bac
         pass
     model = model_at(server, provider, backoff, retries=1)
     with pytest.raises(ModelError, match=r"the connection failed: .* after 2 tries") as caught:
-        model.complete([UserMessage("hi")])
+        model.complete(HI)
     model.close()
     assert caught.value.possibly_billed == 0
 
@@ -338,7 +340,7 @@ def test_a_server_that_says_nothing_runs_into_the_limit(provider: str, backoff: 
     with WireServer([Wire(silent=True)]) as server:
         model = model_at(server, provider, backoff, retries=1, timeout_seconds=0.8)
         with pytest.raises(ModelError, match=r"after 2 tries") as caught:
-            model.complete([UserMessage("hi")])
+            model.complete(HI)
         model.close()
         assert len(server.seen) == 2
     assert "\n" not in str(caught.value)
@@ -392,7 +394,7 @@ def test_room_is_made_before_another_try_where_the_last_may_be_charged(backoff: 
         async def before_retry() -> None:
             seen.append(len(server.seen))
 
-        [turn] = model.complete([UserMessage("hi")], before_retry=before_retry)
+        [turn] = model.complete(Request([UserMessage("hi")], before_retry=before_retry))
         model.close()
     assert (turn.tries, turn.possibly_billed) == (4, 2)
     assert seen == [1, 3]
@@ -406,7 +408,7 @@ def test_a_try_that_the_budget_does_not_cover_is_not_made(backoff: Backoff) -> N
             raise BudgetError("10 of 20 tokens are spent")
 
         with pytest.raises(BudgetError, match=r"the connection failed: .*10 of 20 tokens"):
-            model.complete([UserMessage("hi")], before_retry=before_retry)
+            model.complete(Request([UserMessage("hi")], before_retry=before_retry))
         model.close()
         assert len(server.seen) == 1
 
@@ -446,7 +448,7 @@ def test_a_huge_reply_is_dropped(provider: str, backoff: Backoff) -> None:
     with WireServer([Wire(b"x" * (LONGEST_REPLY + 1))]) as server:
         model = model_at(server, provider, backoff)
         with pytest.raises(ModelError, match="a reply of more than 32 MiB") as caught:
-            model.complete([UserMessage("hi")])
+            model.complete(HI)
         model.close()
     assert (caught.value.transient, caught.value.maybe_paid) == (False, True)
     assert len(server.seen) == 1
@@ -494,7 +496,7 @@ def test_closing_ends_calls_under_way(backoff: Backoff) -> None:
 
         def call() -> None:
             try:
-                model.complete([UserMessage("hi")])
+                model.complete(HI)
             except ModelError as error:
                 errors.append(error)
 
@@ -509,7 +511,7 @@ def test_closing_ends_calls_under_way(backoff: Backoff) -> None:
         model.close()
     assert len(errors) == 5
     with pytest.raises(ModelError, match="closed"):
-        model.complete([UserMessage("hi")])
+        model.complete(HI)
 
 
 def test_two_hundred_threads_share_one_model(backoff: Backoff) -> None:
@@ -518,7 +520,7 @@ def test_two_hundred_threads_share_one_model(backoff: Backoff) -> None:
         texts: list[str] = []
 
         def call() -> None:
-            texts.append(model.complete([UserMessage("hi")])[0].text)
+            texts.append(model.complete(HI)[0].text)
 
         threads = [threading.Thread(target=call) for _ in range(200)]
         for thread in threads:

@@ -17,6 +17,7 @@ import tiny_models
 from llm_pv.models import (
     LanguageModel,
     ModelOptions,
+    Request,
     ToolAnswer,
     ToolOffer,
     UserMessage,
@@ -42,7 +43,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tokenizer = tiny_models.make_tokenizer()
     folder = tmp_path_factory.mktemp("served-model")
     tiny_models.save(tiny_models.make_model(tokenizer), tokenizer, folder)
-    sent = served(folder, "http://127.0.0.1:9/v1", offline=True).preview(HELLO, tool=OFFER).body
+    sent = (
+        served(folder, "http://127.0.0.1:9/v1", offline=True)
+        .preview(Request(HELLO, tool=OFFER))
+        .body
+    )
     pairs = [
         (
             tokenizer.apply_chat_template(
@@ -109,12 +114,12 @@ def test_a_served_model_says_what_it_says_in_this_process(
     folder: Path, base_url: str, api: str
 ) -> None:
     model = served(folder, base_url, api=api)
-    (turn,) = model.complete(HELLO)
+    (turn,) = model.complete(Request(HELLO))
     model.close()
 
     (here,) = make_model(
         f"hf:{folder}", ModelOptions(temperature=0.0, max_output_tokens=150)
-    ).complete(HELLO)
+    ).complete(Request(HELLO))
     assert turn.text == here.text == PLAIN
     assert turn.finish == "stop"
     assert turn.usage.input_tokens == here.usage.input_tokens
@@ -124,10 +129,10 @@ def test_a_served_model_says_what_it_says_in_this_process(
 
 def test_a_served_model_calls_the_tool_and_is_given_its_answer(folder: Path, base_url: str) -> None:
     model = served(folder, base_url)
-    (turn,) = model.complete(HELLO, tool=OFFER)
+    (turn,) = model.complete(Request(HELLO, tool=OFFER))
 
     assert turn.finish == "tools"
     assert [(call.name, call.code) for call in turn.calls] == [("run_python", "print(1)")]
-    (after,) = model.complete([*HELLO, turn, ToolAnswer(turn.calls[0], "1\n")], tool=OFFER)
+    (after,) = model.complete(Request([*HELLO, turn, ToolAnswer(turn.calls[0], "1\n")], tool=OFFER))
     model.close()
     assert after.usage.input_tokens > turn.usage.input_tokens

@@ -27,7 +27,7 @@ def start(code: str, **environment: str) -> "subprocess.Popen[str]":
 
 
 ASK = """
-from llm_pv.models import UserMessage, ModelOptions, make_model
+from llm_pv.models import ModelOptions, Request, UserMessage, make_model
 model = make_model("openai-compatible:tiny", ModelOptions(base_url={base!r}))
 print("asking", flush=True)
 """
@@ -37,7 +37,7 @@ def test_an_interrupt_ends_a_call_that_waits() -> None:
     with WireServer([Wire(silent=True)]) as server:
         code = ASK.format(base=f"{server.url}/v1")
         code += (
-            "try:\n    model.complete([UserMessage('hi')])\n"
+            "try:\n    model.complete(Request([UserMessage('hi')]))\n"
             "except KeyboardInterrupt:\n    model.close()\n"
             "    print('interrupted')"
         )

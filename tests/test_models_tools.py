@@ -13,6 +13,7 @@ from fake_openai_server import FakeOpenAI
 from llm_pv.errors import ConfigurationError, ModelError
 from llm_pv.models import (
     Message,
+    Request,
     ToolAnswer,
     ToolCall,
     ToolOffer,
@@ -83,14 +84,18 @@ def second_bodies(
     """Go on after a tool call, once in this process and once as another would from disk."""
     with WireServer(replies) as server:
         model = opened.at(name, server.url)
-        [turn] = model.complete([UserMessage("Add.")], tool=LOCAL)
-        model.complete([UserMessage("Add."), turn, ToolAnswer(turn.calls[0], "45\n")], tool=LOCAL)
+        [turn] = model.complete(Request([UserMessage("Add.")], tool=LOCAL))
+        model.complete(
+            Request([UserMessage("Add."), turn, ToolAnswer(turn.calls[0], "45\n")], tool=LOCAL)
+        )
 
         read = json.loads(json.dumps({"raw": turn.raw, "call": vars(turn.calls[0])}))
         later = opened.at(name, server.url)
         resumed = Turn("", (ToolCall(**read["call"]),), raw=read["raw"])
         later.complete(
-            [UserMessage("Add."), resumed, ToolAnswer(resumed.calls[0], "45\n")], tool=LOCAL
+            Request(
+                [UserMessage("Add."), resumed, ToolAnswer(resumed.calls[0], "45\n")], tool=LOCAL
+            )
         )
         return turn, server.bodies[1], server.bodies[2]
 
@@ -99,12 +104,12 @@ def test_openai_goes_on_with_its_sealed_thoughts(opened: OpenModels) -> None:
     with FakeOpenAI([{"output": OPENAI_CALL["output"]}, {"text": "45"}]) as server:
         url = server.base_url.removesuffix("/v1")
         model = opened.at("openai:gpt-5.4", url)
-        [turn] = model.complete([UserMessage("Add.")], tool=LOCAL)
+        [turn] = model.complete(Request([UserMessage("Add.")], tool=LOCAL))
         conversation: list[Message] = [UserMessage("Add."), turn, ToolAnswer(turn.calls[0], "45\n")]
-        [end] = model.complete(conversation, tool=LOCAL)
+        [end] = model.complete(Request(conversation, tool=LOCAL))
         resumed = Turn("", turn.calls, raw=json.loads(json.dumps(turn.raw)))
         opened.at("openai:gpt-5.4", url).complete(
-            [UserMessage("Add."), resumed, ToolAnswer(turn.calls[0], "45\n")], tool=LOCAL
+            Request([UserMessage("Add."), resumed, ToolAnswer(turn.calls[0], "45\n")], tool=LOCAL)
         )
     assert turn.finish == "tools"
     assert turn.calls == (ToolCall("call_1", CODE),)
@@ -167,12 +172,12 @@ def test_a_broken_tool_call_says_what_is_wrong_and_can_be_answered(
 ) -> None:
     with WireServer([Wire(chat_call(arguments, name)), Wire(chat())]) as server:
         model = opened.at("openai-compatible:tiny", server.url)
-        [turn] = model.complete([UserMessage("hi")], tool=LOCAL)
+        [turn] = model.complete(Request([UserMessage("hi")], tool=LOCAL))
         [call] = turn.calls
         assert call.code is None
         assert problem in call.problem
         said: list[Message] = [UserMessage("hi"), turn, ToolAnswer(call, call.problem)]
-        [end] = model.complete(said, tool=LOCAL)
+        [end] = model.complete(Request(said, tool=LOCAL))
     assert end.text == "hello"
     sent = server.bodies[1]["messages"]
     assert sent[2] == {"role": "tool", "tool_call_id": "call_1", "content": call.problem}
@@ -191,7 +196,7 @@ def test_a_hosted_tool_is_refused_where_there_is_none(opened: OpenModels) -> Non
     model = opened.at("openai-compatible:tiny", "http://127.0.0.1:9")
     assert model.tool_places == {"none", "local"}
     with pytest.raises(ConfigurationError, match="has no hosted tool"):
-        model.complete([UserMessage("hi")], tool=HOSTED)
+        model.complete(Request([UserMessage("hi")], tool=HOSTED))
 
 
 def test_openai_runs_code_itself(opened: OpenModels) -> None:
@@ -205,7 +210,9 @@ def test_openai_runs_code_itself(opened: OpenModels) -> None:
     }
     with FakeOpenAI([{"text": "45", "output": [ran, {**ran, "id": "ci_2"}]}]) as server:
         url = server.base_url.removesuffix("/v1")
-        [turn] = opened.at("openai:gpt-5.4", url).complete([UserMessage("Add.")], tool=HOSTED)
+        [turn] = opened.at("openai:gpt-5.4", url).complete(
+            Request([UserMessage("Add.")], tool=HOSTED)
+        )
     assert turn.hosted_calls == 2
     assert (turn.text, turn.calls, turn.finish) == ("45", (), "stop")
     assert server.bodies[0]["tools"] == [
@@ -240,7 +247,7 @@ def test_anthropic_runs_code_itself_over_a_pause(opened: OpenModels) -> None:
     ended = anthropic({"type": "text", "text": "45"}, id="msg_2", container=container)
     with WireServer([Wire(paused), Wire(ended)]) as server:
         [turn] = opened.at("anthropic:claude-opus-4-8", server.url).complete(
-            [UserMessage("Add.")], tool=HOSTED
+            Request([UserMessage("Add.")], tool=HOSTED)
         )
     assert (turn.text, turn.finish, turn.hosted_calls, turn.tries) == ("45", "stop", 1, 2)
     assert turn.usage.output_tokens == 80
@@ -253,7 +260,7 @@ def test_a_turn_that_never_ends_is_given_up(opened: OpenModels) -> None:
     with WireServer([Wire(paused)]) as server:
         model = opened.at("anthropic:claude-opus-4-8", server.url)
         with pytest.raises(ModelError, match="paused the turn 10 times"):
-            model.complete([UserMessage("Add.")], tool=HOSTED)
+            model.complete(Request([UserMessage("Add.")], tool=HOSTED))
     assert len(server.seen) == 10
 
 
@@ -265,7 +272,7 @@ def test_google_runs_code_itself(opened: OpenModels) -> None:
     ]
     with WireServer([Wire(google(*parts))]) as server:
         [turn] = opened.at("google:gemini-3.5-flash", server.url).complete(
-            [UserMessage("Add.")], tool=HOSTED
+            Request([UserMessage("Add.")], tool=HOSTED)
         )
     assert (turn.text, turn.hosted_calls) == ("45", 1)
     assert server.bodies[0]["tools"] == [{"codeExecution": {}}]
@@ -285,9 +292,11 @@ def test_half_a_character_can_be_read_written_and_sent(
 ) -> None:
     with WireServer([Wire(reply)]) as server:
         model = opened.at(name, server.url)
-        [turn] = model.complete([UserMessage("hi")], tool=LOCAL)
+        [turn] = model.complete(Request([UserMessage("hi")], tool=LOCAL))
         answers = [ToolAnswer(call, "half \ud83d") for call in turn.calls]
-        model.complete([UserMessage("hi"), turn, *answers, UserMessage("half \ud83d")], tool=LOCAL)
+        model.complete(
+            Request([UserMessage("hi"), turn, *answers, UserMessage("half \ud83d")], tool=LOCAL)
+        )
     assert (turn.calls[0].code if turn.calls else turn.text) == "half \ufffd"
     json.dumps(turn.raw, ensure_ascii=False).encode()
 
@@ -301,6 +310,6 @@ def test_turns_of_other_models_can_be_gone_on_from(opened: OpenModels) -> None:
         UserMessage("Now the program."),
     ]
     with WireServer([Wire(chat())]) as server:
-        opened.at("openai-compatible:tiny", server.url).complete(conversation)
+        opened.at("openai-compatible:tiny", server.url).complete(Request(conversation))
     roles = [message["role"] for message in server.bodies[0]["messages"]]
     assert roles == ["user", "assistant", "tool", "user"]

@@ -10,7 +10,15 @@ import pytest
 
 import tiny_models
 from llm_pv.errors import ConfigurationError, ModelError
-from llm_pv.models import ModelOptions, ToolAnswer, ToolOffer, Turn, UserMessage, make_model
+from llm_pv.models import (
+    ModelOptions,
+    Request,
+    ToolAnswer,
+    ToolOffer,
+    Turn,
+    UserMessage,
+    make_model,
+)
 from llm_pv.models.transformers_engine import TransformersModel
 
 OPTIONS = ModelOptions(max_output_tokens=24)
@@ -58,10 +66,10 @@ def texts(turns: Sequence[Turn]) -> list[str]:
 
 def test_an_answer_is_counted_costs_nothing_and_is_cut_at_its_limit(folder: Path) -> None:
     with_model = make_model(f"hf:{folder}", OPTIONS)
-    (turn,) = with_model.complete(HELLO, seed=5)
+    (turn,) = with_model.complete(Request(HELLO, seed=5))
 
     # <|im_start|> and <|im_end|> are one token each; the prompt is what preview shows.
-    prompt = with_model.preview(HELLO)
+    prompt = with_model.preview(Request(HELLO))
     assert prompt.body["prompt"] == (
         "<|im_start|>user\nSay hello.<|im_end|>\n<|im_start|>assistant\n"
     )
@@ -75,21 +83,23 @@ def test_an_answer_is_counted_costs_nothing_and_is_cut_at_its_limit(folder: Path
 
 def test_a_turn_may_be_allowed_less_than_the_model(folder: Path) -> None:
     model = make_model(f"hf:{folder}", OPTIONS)
-    (turn,) = model.complete(HELLO, seed=5, max_output_tokens=3)
+    (turn,) = model.complete(Request(HELLO, seed=5, max_output_tokens=3))
     assert turn.usage.output_tokens <= 3
-    assert model.preview(HELLO, max_output_tokens=3).body["max_new_tokens"] == 3
-    assert model.preview(HELLO, max_output_tokens=99).body["max_new_tokens"] == 24
+    assert model.preview(Request(HELLO, max_output_tokens=3)).body["max_new_tokens"] == 3
+    assert model.preview(Request(HELLO, max_output_tokens=99)).body["max_new_tokens"] == 24
 
 
 def test_a_seed_gives_the_same_answers_whatever_runs_beside(folder: Path) -> None:
     model = make_model(f"huggingface:{folder}", OPTIONS)
-    alone = {seed: texts(model.complete(HELLO, seed=seed, samples=2)) for seed in range(6)}
+    alone = {seed: texts(model.complete(Request(HELLO, seed=seed, samples=2))) for seed in range(6)}
 
     with ThreadPoolExecutor(6) as threads:
         beside = dict(
             zip(
                 alone,
-                threads.map(lambda s: texts(model.complete(HELLO, seed=s, samples=2)), alone),
+                threads.map(
+                    lambda s: texts(model.complete(Request(HELLO, seed=s, samples=2))), alone
+                ),
                 strict=True,
             )
         )
@@ -99,7 +109,7 @@ def test_a_seed_gives_the_same_answers_whatever_runs_beside(folder: Path) -> Non
 
 
 def test_samples_come_from_one_call_with_the_usage_on_the_first(folder: Path) -> None:
-    turns = make_model(f"hf:{folder}", OPTIONS).complete(HELLO, samples=3)
+    turns = make_model(f"hf:{folder}", OPTIONS).complete(Request(HELLO, samples=3))
 
     assert len(set(texts(turns))) == 3
     assert [turn.usage.total_tokens > 0 for turn in turns] == [True, False, False]
@@ -109,8 +119,10 @@ def test_samples_come_from_one_call_with_the_usage_on_the_first(folder: Path) ->
 def test_temperature_zero_takes_the_likeliest_tokens(folder: Path) -> None:
     model = make_model(f"hf:{folder}", replace(OPTIONS, temperature=0.0))
 
-    assert texts(model.complete(HELLO, seed=1)) == texts(model.complete(HELLO, seed=2))
-    first, second = model.complete(HELLO, samples=2)
+    assert texts(model.complete(Request(HELLO, seed=1))) == texts(
+        model.complete(Request(HELLO, seed=2))
+    )
+    first, second = model.complete(Request(HELLO, samples=2))
     assert first.text == second.text
     assert first.usage.output_tokens <= 24
 
@@ -120,7 +132,7 @@ def test_the_random_state_of_the_process_is_left_alone(folder: Path) -> None:
 
     model = make_model(f"hf:{folder}", OPTIONS)
     before = torch.random.get_rng_state()
-    model.complete(HELLO, seed=3)
+    model.complete(Request(HELLO, seed=3))
 
     assert torch.equal(before, torch.random.get_rng_state())
 
@@ -128,13 +140,15 @@ def test_the_random_state_of_the_process_is_left_alone(folder: Path) -> None:
 def test_a_model_calls_the_tool_and_goes_on_from_its_answer(tool_user: Path) -> None:
     model = make_model(f"hf:{tool_user}", ModelOptions(max_output_tokens=100, temperature=0.0))
 
-    (turn,) = model.complete(HELLO, tool=ToolOffer())
+    (turn,) = model.complete(Request(HELLO, tool=ToolOffer()))
     assert turn.finish == "tools"
     assert [call.code for call in turn.calls] == ["print(len(rows))"]
 
-    (end,) = model.complete([*HELLO, turn, ToolAnswer(turn.calls[0], "100\n")], tool=ToolOffer())
+    (end,) = model.complete(
+        Request([*HELLO, turn, ToolAnswer(turn.calls[0], "100\n")], tool=ToolOffer())
+    )
     assert (end.finish, end.text, end.calls) == ("stop", ANSWER, ())
-    assert model.complete(HELLO)[0].calls == ()  # nothing on offer, nothing to call
+    assert model.complete(Request(HELLO))[0].calls == ()  # nothing on offer, nothing to call
 
 
 def test_a_model_without_a_template_continues_the_text_and_has_no_tool(plain_folder: Path) -> None:
@@ -142,10 +156,10 @@ def test_a_model_without_a_template_continues_the_text_and_has_no_tool(plain_fol
 
     assert model.tool_places == frozenset({"none"})
     assert model.default_tool == "none"
-    assert model.preview(HELLO).body["prompt"] == "Say hello."
-    assert model.complete(HELLO)[0].usage.output_tokens > 0
+    assert model.preview(Request(HELLO)).body["prompt"] == "Say hello."
+    assert model.complete(Request(HELLO))[0].usage.output_tokens > 0
     with pytest.raises(ConfigurationError, match="cannot use a local tool"):
-        model.complete(HELLO, tool=ToolOffer())
+        model.complete(Request(HELLO, tool=ToolOffer()))
 
 
 def test_a_prompt_that_fills_the_context_is_refused_with_the_numbers(folder: Path) -> None:
@@ -153,15 +167,15 @@ def test_a_prompt_that_fills_the_context_is_refused_with_the_numbers(folder: Pat
 
     assert model.context_tokens == 20
     with pytest.raises(ModelError, match=r"the prompt has \d+ tokens .* holds 20"):
-        model.complete([UserMessage("long " * 50)])
+        model.complete(Request([UserMessage("long " * 50)]))
 
 
 def test_an_answer_ends_where_the_context_does(folder: Path) -> None:
-    size = make_model(f"hf:{folder}", OPTIONS).preview(HELLO).input_tokens
+    size = make_model(f"hf:{folder}", OPTIONS).preview(Request(HELLO)).input_tokens
     model = make_model(f"hf:{folder}", replace(OPTIONS, context_tokens=size + 5))
 
-    assert model.preview(HELLO).body["max_new_tokens"] == 5
-    assert model.complete(HELLO)[0].usage.output_tokens <= 5
+    assert model.preview(Request(HELLO)).body["max_new_tokens"] == 5
+    assert model.complete(Request(HELLO))[0].usage.output_tokens <= 5
 
 
 @pytest.mark.parametrize(
@@ -194,7 +208,7 @@ def test_a_broken_folder_is_told_in_one_line(folder: Path, tmp_path: Path) -> No
     (tmp_path / "model.safetensors").write_bytes(b"nothing of use")
     model = make_model(f"hf:{tmp_path}", OPTIONS)
     with pytest.raises(ConfigurationError, match="cannot load the model") as caught:
-        model.complete(HELLO)
+        model.complete(Request(HELLO))
     assert "\n" not in str(caught.value)
 
 
@@ -204,14 +218,14 @@ def test_memory_that_runs_out_is_told_with_a_way_out(
     import torch
 
     model = TransformersModel(str(folder), OPTIONS)
-    model.complete(HELLO)
+    model.complete(Request(HELLO))
 
     def burst(*_: object, **__: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
 
     monkeypatch.setattr(model._model, "generate", burst)
     with pytest.raises(ModelError, match=r"out of memory in hf:.*give a smaller model"):
-        model.complete(HELLO)
+        model.complete(Request(HELLO))
 
 
 def test_the_identity_changes_with_the_weights_and_the_sampling(
@@ -242,21 +256,23 @@ def test_settings_reach_the_generation_and_the_template(folder: Path) -> None:
     options = replace(OPTIONS, extra={"top_k": 1, "engine": {"attn_implementation": "eager"}})
     model = make_model(f"hf:{folder}", options)
 
-    assert texts(model.complete(HELLO, seed=1)) == texts(model.complete(HELLO, seed=2))
-    assert model.preview(HELLO).body["top_k"] == 1
+    assert texts(model.complete(Request(HELLO, seed=1))) == texts(
+        model.complete(Request(HELLO, seed=2))
+    )
+    assert model.preview(Request(HELLO)).body["top_k"] == 1
 
 
 def test_a_closed_model_says_so(folder: Path) -> None:
     model = make_model(f"hf:{folder}", OPTIONS)
-    model.complete(HELLO)
+    model.complete(Request(HELLO))
     model.close()
 
     with pytest.raises(ModelError, match="closed"):
-        model.complete(HELLO)
+        model.complete(Request(HELLO))
 
 
 def test_tokens_are_counted_exactly_and_cost_nothing(folder: Path) -> None:
     model = make_model(f"hf:{folder}", OPTIONS)
 
     assert model.count_tokens("0110") == 4  # its tokenizer reads every digit alone
-    assert model.price(model.complete(HELLO)[0].usage) == 0.0
+    assert model.price(model.complete(Request(HELLO))[0].usage) == 0.0

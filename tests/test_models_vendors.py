@@ -10,6 +10,7 @@ from fake_openai_server import FakeOpenAI
 from llm_pv.errors import ConfigurationError, ModelError
 from llm_pv.models import (
     ModelOptions,
+    Request,
     ToolCall,
     ToolOffer,
     Usage,
@@ -17,6 +18,8 @@ from llm_pv.models import (
 )
 from llm_pv.models.price_list import PriceList
 from wire_servers import OpenModels, Wire, WireServer, anthropic, chat, google
+
+HI = Request([UserMessage("hi")])
 
 # A vendor may retire the models named here at any time.
 
@@ -29,7 +32,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenModels]:
 
 def test_tokens_and_prices_of_anthropic(opened: OpenModels) -> None:
     with WireServer([Wire(anthropic())]) as server:
-        [turn] = opened.at("anthropic:claude-opus-4-8", server.url).complete([UserMessage("hi")])
+        [turn] = opened.at("anthropic:claude-opus-4-8", server.url).complete(HI)
     # Its input_tokens leave out what was read from and written to the cache.
     assert turn.usage == Usage(600, 40, cached_tokens=300, cache_write_tokens=200)
     # 5, 6.25 and 0.5 dollars a million in, 25 out.
@@ -39,7 +42,7 @@ def test_tokens_and_prices_of_anthropic(opened: OpenModels) -> None:
 
 def test_tokens_and_prices_of_google(opened: OpenModels) -> None:
     with WireServer([Wire(google())]) as server:
-        [turn] = opened.at("gemini:gemini-3.5-flash", server.url).complete([UserMessage("hi")])
+        [turn] = opened.at("gemini:gemini-3.5-flash", server.url).complete(HI)
     # Its candidate tokens leave out the thoughts.
     assert turn.usage == Usage(100, 50, cached_tokens=60, reasoning_tokens=30)
     # 2 dollars a million in, a tenth of it from the cache, 12 out.
@@ -49,11 +52,11 @@ def test_tokens_and_prices_of_google(opened: OpenModels) -> None:
 def test_tokens_and_prices_of_openai(opened: OpenModels) -> None:
     with FakeOpenAI([{"text": "x", "usage": [1000, 50, 400, 30]}]) as server:
         url = server.base_url.removesuffix("/v1")
-        [turn] = opened.at("openai:gpt-5.4", url).complete([UserMessage("hi")])
+        [turn] = opened.at("openai:gpt-5.4", url).complete(HI)
         chat_options = ModelOptions(api="chat")
-        [over_chat] = opened.at("openai:gpt-5.4", url, chat_options).complete([UserMessage("hi")])
-        [unknown] = opened.at("openai:gpt-77-nope", url).complete([UserMessage("hi")])
-        [local] = opened.at("openai-compatible:gpt-5.4", url).complete([UserMessage("hi")])
+        [over_chat] = opened.at("openai:gpt-5.4", url, chat_options).complete(HI)
+        [unknown] = opened.at("openai:gpt-77-nope", url).complete(HI)
+        [local] = opened.at("openai-compatible:gpt-5.4", url).complete(HI)
     assert turn.usage == Usage(1000, 50, cached_tokens=400, reasoning_tokens=30)
     # 2.5 dollars a million in, 0.25 from the cache, 15 out.
     expected = (600 * 2.5 + 400 * 0.25 + 50 * 15) / 1e6
@@ -68,7 +71,7 @@ def test_a_server_that_counts_nothing_is_counted_for(opened: OpenModels) -> None
     del reply["usage"]
     with WireServer([Wire(reply)]) as server:
         model = opened.at("openai-compatible:tiny", server.url)
-        [turn] = model.complete([UserMessage("101010")])
+        [turn] = model.complete(Request([UserMessage("101010")]))
     assert turn.usage == Usage(6, 8)
     assert turn.cost_usd is None
 
@@ -85,7 +88,7 @@ def test_a_server_that_counts_nothing_is_counted_for(opened: OpenModels) -> None
 )
 def test_why_chat_completions_end(opened: OpenModels, reason: str | None, finish: str) -> None:
     with WireServer([Wire(chat(finish_reason=reason))]) as server:
-        [turn] = opened.at("openai-compatible:tiny", server.url).complete([UserMessage("hi")])
+        [turn] = opened.at("openai-compatible:tiny", server.url).complete(HI)
     assert turn.finish == finish
     assert turn.text == "hello"
 
@@ -102,7 +105,7 @@ def test_why_chat_completions_end(opened: OpenModels, reason: str | None, finish
 )
 def test_why_anthropic_ends(opened: OpenModels, reason: str, finish: str) -> None:
     with WireServer([Wire(anthropic(stop_reason=reason))]) as server:
-        [turn] = opened.at("anthropic:claude-opus-4-8", server.url).complete([UserMessage("hi")])
+        [turn] = opened.at("anthropic:claude-opus-4-8", server.url).complete(HI)
     assert turn.finish == finish
 
 
@@ -118,34 +121,34 @@ def test_why_anthropic_ends(opened: OpenModels, reason: str, finish: str) -> Non
 )
 def test_why_google_ends(opened: OpenModels, reason: str, finish: str) -> None:
     with WireServer([Wire(google(finishReason=reason))]) as server:
-        [turn] = opened.at("google:gemini-3.5-flash", server.url).complete([UserMessage("hi")])
+        [turn] = opened.at("google:gemini-3.5-flash", server.url).complete(HI)
     assert turn.finish == finish
 
 
 def test_google_says_that_a_prompt_was_blocked(opened: OpenModels) -> None:
     reply = {"promptFeedback": {"blockReason": "SAFETY"}, "usageMetadata": {"promptTokenCount": 5}}
     with WireServer([Wire(reply)]) as server:
-        [turn] = opened.at("google:gemini-3.5-flash", server.url).complete([UserMessage("hi")])
+        [turn] = opened.at("google:gemini-3.5-flash", server.url).complete(HI)
     assert (turn.text, turn.finish) == ("", "refused")
 
 
 def test_a_cut_response_of_openai_says_so(opened: OpenModels) -> None:
     with FakeOpenAI([{"text": "def f(", "finish": "max_output_tokens"}]) as server:
         url = server.base_url.removesuffix("/v1")
-        [turn] = opened.at("openai:gpt-5.4", url).complete([UserMessage("hi")])
+        [turn] = opened.at("openai:gpt-5.4", url).complete(HI)
     assert (turn.text, turn.finish) == ("def f(", "length")
 
 
 def test_a_refusal_gives_its_reason(opened: OpenModels) -> None:
     message = {"role": "assistant", "content": None, "refusal": "I would rather not."}
     with WireServer([Wire(chat(message=message))]) as server:
-        [turn] = opened.at("openai-compatible:tiny", server.url).complete([UserMessage("hi")])
+        [turn] = opened.at("openai-compatible:tiny", server.url).complete(HI)
     assert (turn.text, turn.finish) == ("I would rather not.", "refused")
 
 
 def test_thoughts_in_tags_are_not_said(opened: OpenModels) -> None:
     with WireServer([Wire(chat("<think>no, yes</think>yes"))]) as server:
-        [turn] = opened.at("openai-compatible:tiny", server.url).complete([UserMessage("hi")])
+        [turn] = opened.at("openai-compatible:tiny", server.url).complete(HI)
     assert turn.text == "yes"
 
 
@@ -153,7 +156,7 @@ def test_several_answers_of_one_call(opened: OpenModels) -> None:
     with FakeOpenAI([{"text": "a"}]) as server:
         url = server.base_url.removesuffix("/v1")
         model = opened.at("openai-compatible:tiny", url, ModelOptions(extra={"top_k": 5}))
-        turns = model.complete([UserMessage("hi")], samples=3, seed=2**40 + 7)
+        turns = model.complete(Request([UserMessage("hi")], samples=3, seed=2**40 + 7))
     assert [turn.text for turn in turns] == ["a", "a", "a"]
     assert [turn.usage.output_tokens for turn in turns] == [60, 0, 0]
     assert [turn.tries for turn in turns] == [1, 0, 0]
@@ -167,7 +170,7 @@ def test_a_vendor_that_answers_once_is_not_asked_for_more(opened: OpenModels) ->
     model = opened.at("anthropic:claude-opus-4-8", "http://127.0.0.1:9")
     assert model.most_samples == 1
     with pytest.raises(ConfigurationError, match="at most 1 answers"):
-        model.complete([UserMessage("hi")], samples=2)
+        model.complete(Request([UserMessage("hi")], samples=2))
 
 
 @pytest.mark.parametrize(
@@ -179,7 +182,7 @@ def test_tokens_nobody_counted_are_estimated_and_priced(
     reply = {**chat("aaaa"), "model": "gpt-5.4-mini", "usage": usage}
     with WireServer([Wire(reply)]) as server:
         model = opened.at("openai:gpt-5.4-mini", server.url, ModelOptions(api="chat"))
-        [turn] = model.complete([UserMessage("bbbbbb")])
+        [turn] = model.complete(Request([UserMessage("bbbbbb")]))
     # Two letters a token; 75 cents a million tokens of input, 4.5 dollars of output.
     assert turn.usage == Usage(3, 2)
     assert turn.cost_usd == pytest.approx((3 * 0.75 + 2 * 4.5) / 1e6)
@@ -202,7 +205,9 @@ def test_only_what_a_server_does_not_count_is_estimated(
     usage: dict[str, int], counted: Usage, opened: OpenModels
 ) -> None:
     with WireServer([Wire({**chat("aaaa"), "usage": usage})]) as server:
-        [turn] = opened.at("openai-compatible:tiny", server.url).complete([UserMessage("bbbbbb")])
+        [turn] = opened.at("openai-compatible:tiny", server.url).complete(
+            Request([UserMessage("bbbbbb")])
+        )
     assert turn.usage == counted  # two letters a token
 
 
@@ -220,7 +225,7 @@ def test_a_message_without_sound_counts_is_read(
     reply = {**anthropic({"type": "text", "text": "aaaa"}), "usage": usage}
     with WireServer([Wire(reply)]) as server:
         model = opened.at("anthropic:claude-opus-4-8", server.url)
-        [turn] = model.complete([UserMessage("bbbbbb")])
+        [turn] = model.complete(Request([UserMessage("bbbbbb")]))
     assert (turn.text, turn.usage.input_tokens, turn.usage.output_tokens) == ("aaaa", *counted)
 
 
@@ -238,7 +243,9 @@ def test_what_a_total_holds_beside_its_parts_are_thoughts(
 ) -> None:
     reply = {**google({"text": "aaaa"}), "usageMetadata": counts}
     with WireServer([Wire(reply)]) as server:
-        [turn] = opened.at("google:gemini-3.5-flash", server.url).complete([UserMessage("bb")])
+        [turn] = opened.at("google:gemini-3.5-flash", server.url).complete(
+            Request([UserMessage("bb")])
+        )
     assert (turn.usage.input_tokens, turn.usage.output_tokens) == counted
 
 
@@ -250,7 +257,7 @@ def test_once_a_costlier_model_has_answered_calls_are_reserved_at_its_price(
         model = opened.at("openai:gpt-5.4-mini", server.url, ModelOptions(api="chat"))
         before = model.price(Usage(1_000_000, 1_000_000))
         for _ in served:
-            model.complete([UserMessage("bb")])
+            model.complete(Request([UserMessage("bb")]))
         after = model.price(Usage(1_000_000, 1_000_000))
     # 75 cents in and 4.5 dollars out, then 2.5 and 15; a million tokens are no short prompt.
     assert before == 5.25
@@ -268,7 +275,7 @@ def test_a_server_may_say_little(opened: OpenModels, usage: object) -> None:
     reply = {"choices": [{"message": message}], "usage": usage}
     with WireServer([Wire(reply)]) as server:
         model = opened.at("openai-compatible:tiny", server.url)
-        [turn] = model.complete([UserMessage("bbbb")], tool=ToolOffer())
+        [turn] = model.complete(Request([UserMessage("bbbb")], tool=ToolOffer()))
     assert (turn.text, turn.finish, turn.model) == ("hello", "tools", "")
     assert [call.code for call in turn.calls] == ["1"]
     # Two letters a token; the code is one digit.
@@ -286,7 +293,7 @@ def test_a_server_may_say_little_in_a_response_too(opened: OpenModels) -> None:
     options = ModelOptions(api="responses")
     with WireServer([Wire(reply)]) as server:
         [turn] = opened.at("openai-compatible:tiny", server.url, options).complete(
-            [UserMessage("hi")], tool=ToolOffer()
+            Request([UserMessage("hi")], tool=ToolOffer())
         )
     assert (turn.text, turn.finish) == ("hello", "tools")
     assert [call.code for call in turn.calls] == ["1"]
@@ -328,7 +335,7 @@ def test_a_stream_of_anthropic_that_nobody_asked_for_is_read_as_the_whole(
     offer = ToolOffer(description="Runs Python.")
     with WireServer([stream(*events)]) as server:
         model = opened.at("anthropic:claude-opus-4-8", server.url)
-        [turn] = model.complete([UserMessage("hi")], tool=offer)
+        [turn] = model.complete(Request([UserMessage("hi")], tool=offer))
     assert turn.text == "hello"
     assert turn.calls == (ToolCall("toolu_1", "print(1)"),)
     assert turn.usage == Usage(600, 40, cached_tokens=300, cache_write_tokens=200)
@@ -338,7 +345,9 @@ def test_a_stream_of_anthropic_whose_call_is_cut_off_keeps_its_text(opened: Open
     delta = {"type": "message_delta", "delta": {"stop_reason": "max_tokens"}}
     with WireServer([stream(*ANTHROPIC_STREAM[:-3], delta)]) as server:
         model = opened.at("anthropic:claude-opus-4-8", server.url)
-        [turn] = model.complete([UserMessage("hi")], tool=ToolOffer(description="Runs Python."))
+        [turn] = model.complete(
+            Request([UserMessage("hi")], tool=ToolOffer(description="Runs Python."))
+        )
     assert turn.text == "hello"
 
 
@@ -351,7 +360,7 @@ def test_a_stream_of_google_that_nobody_asked_for_is_read_as_the_whole(
     chunks = [{"candidates": each["candidates"]} for each in (first, last)]
     chunks.append({"usageMetadata": last["usageMetadata"]})
     with WireServer([Wire(chunks) if as_list else stream(*chunks)]) as server:
-        [turn] = opened.at("gemini:gemini-3.5-flash", server.url).complete([UserMessage("hi")])
+        [turn] = opened.at("gemini:gemini-3.5-flash", server.url).complete(HI)
     assert turn.text == "hello"
     assert turn.usage == Usage(100, 50, cached_tokens=60, reasoning_tokens=30)
     assert turn.finish == "stop"
@@ -371,5 +380,5 @@ def test_an_error_in_a_stream_has_the_status_it_should_have_had(
     name: str, event: object, opened: OpenModels
 ) -> None:
     with WireServer([stream(event)]) as server, pytest.raises(ModelError, match="busy") as caught:
-        opened.at(name, server.url, ModelOptions(retries=0)).complete([UserMessage("hi")])
+        opened.at(name, server.url, ModelOptions(retries=0)).complete(HI)
     assert caught.value.transient

@@ -18,7 +18,7 @@ import tiny_models
 import vllm_stand_in
 from llm_pv.errors import ConfigurationError, ModelError
 from llm_pv.group_commit import GroupCommit
-from llm_pv.models import ModelOptions, Turn, UserMessage, make_model
+from llm_pv.models import ModelOptions, Request, Turn, UserMessage, make_model
 from llm_pv.models.transformers_engine import TransformersModel
 from llm_pv.models.vllm_engine import VLLMModel
 
@@ -47,7 +47,7 @@ def model(vllm: None, folder: Path) -> Iterator[VLLMModel]:
     yield opened
     opened.close()
     with pytest.raises(ModelError, match="closed"):
-        opened.complete(HELLO)
+        opened.complete(Request(HELLO))
 
 
 def texts(turns: Sequence[Turn]) -> list[str]:
@@ -65,18 +65,20 @@ def test_without_vllm_the_way_out_is_named(monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.filterwarnings("ignore")  # vLLM and what it stands on warn of one another
 class TestWithVLLM:
     def test_an_answer_is_counted_and_costs_nothing(self, model: VLLMModel) -> None:
-        (turn,) = model.complete(HELLO, seed=5)
+        (turn,) = model.complete(Request(HELLO, seed=5))
 
-        assert turn.usage.input_tokens == model.preview(HELLO).input_tokens
+        assert turn.usage.input_tokens == model.preview(Request(HELLO)).input_tokens
         assert (turn.finish == "length") == (turn.usage.output_tokens == 24)
         assert turn.cost_usd == 0.0
         assert "<|im" not in turn.text
 
     def test_a_seed_gives_the_same_answers_whatever_runs_beside(self, model: VLLMModel) -> None:
-        alone = {seed: texts(model.complete(HELLO, seed=seed, samples=2)) for seed in range(6)}
+        alone = {
+            seed: texts(model.complete(Request(HELLO, seed=seed, samples=2))) for seed in range(6)
+        }
 
         def again(seed: int) -> list[str]:
-            return texts(model.complete(HELLO, seed=seed, samples=2))
+            return texts(model.complete(Request(HELLO, seed=seed, samples=2)))
 
         with ThreadPoolExecutor(6) as threads:
             assert list(threads.map(again, alone)) == list(alone.values())
@@ -95,7 +97,7 @@ class TestWithVLLM:
     def test_a_prompt_that_fills_the_context_is_refused(self, model: VLLMModel) -> None:
         assert model.context_tokens == 512
         with pytest.raises(ModelError, match=r"the prompt has [\d,]+ tokens .* holds 512"):
-            model.complete([UserMessage("0" * 600)])
+            model.complete(Request([UserMessage("0" * 600)]))
 
     def test_a_setting_that_vllm_does_not_have_is_refused(self, model: VLLMModel) -> None:
         with pytest.raises(ConfigurationError, match="no setting"):
@@ -110,7 +112,7 @@ class TestWithVLLM:
             str(folder), replace(OPTIONS, extra={"engine": {"max_model_len": 10**6}})
         )
         with pytest.raises(ConfigurationError, match="cannot load the model") as caught:
-            broken.complete(HELLO)
+            broken.complete(Request(HELLO))
         assert "\n" not in str(caught.value)
 
 

@@ -154,11 +154,11 @@ def test_a_call_that_fails_is_recorded_and_paid_as_far_as_it_may_be_billed(
 
 def test_a_retry_is_reserved_and_recorded_before_it_is_made() -> None:
     class Retrying(ScriptedModel):
-        def respond(self, request: Any, **more: Any) -> list[Turn]:
-            asyncio.run(more["before_retry"]())
+        def complete(self, request: Any) -> list[Turn]:
+            asyncio.run(request.before_retry())
             if self.script is refused:
-                asyncio.run(more["before_retry"]())
-            return super().respond(request, **more)
+                asyncio.run(request.before_retry())
+            return super().complete(request)
 
     def refused(_: Sequence[Message], seed: int) -> Turn:
         raise AssertionError("no such call fits")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from fake_openai_server import FakeOpenAI
 from llm_pv.errors import BudgetError, ConfigurationError, ModelError
-from llm_pv.models import make_model
+from llm_pv.models import Request, make_model
 from llm_pv.models.base import ModelOptions, Usage, UserMessage
 from llm_pv.proposers.spending import Amount, Budget, BudgetTracker, Reservation, Spending
 
@@ -139,7 +139,7 @@ def test_a_call_under_way_is_given_up_when_the_seconds_are_over() -> None:
         model = make_model("openai-compatible:slow", options)
         try:
             with pytest.raises(ModelError, match="cancelled after 1 seconds") as raised:
-                model.complete([UserMessage("hello")], within=0.6)
+                model.complete(Request([UserMessage("hello")], within=0.6))
         finally:
             model.close()
     assert raised.value.maybe_paid

@@ -197,9 +197,9 @@ class Shown(ScriptedModel):
 
     requests: list[Request] = field(default_factory=list)
 
-    def show(self, request: Request) -> Preview:
+    def preview(self, request: Request) -> Preview:
         self.requests.append(request)
-        return super().show(request)
+        return super().preview(request)
 
 
 def test_a_preview_is_the_first_request() -> None:
@@ -409,12 +409,13 @@ def test_facts_of_a_prompt_follow_its_settings() -> None:
 def test_calls_that_may_cost_something_are_recorded_before_they_are_made(
     destination: str | None, budget: Budget, recorded: int
 ) -> None:
-    kept, within = Kept(), []
+    kept = Kept()
+    within: list[Any] = []
 
     class Timed(ScriptedModel):
-        def respond(self, request: Request, **more: Any) -> list[Turn]:
-            within.append(more["within"])
-            return super().respond(request, **more)
+        def complete(self, request: Request) -> list[Turn]:
+            within.append(request.within)
+            return super().complete(request)
 
     model = Timed(says(PARITY), destination=destination)
     with LLM(model, attempts=1, budget=budget) as llm:

@@ -23,14 +23,14 @@ SOURCE = Path(__file__).parents[1] / "src"
 
 CALL = """
 from llm_pv.errors import ModelError
-from llm_pv.models import UserMessage, ModelOptions, make_model
+from llm_pv.models import ModelOptions, Request, UserMessage, make_model
 from llm_pv.telemetry import span
 model = make_model("openai-compatible:tiny", ModelOptions(base_url=BASE, retries=0))
 with span("attempt", number=3) as recording:
     recording.note(verified=True, nothing=None)
-    model.complete([UserMessage("the secret rows")])
+    model.complete(Request([UserMessage("the secret rows")]))
     try:
-        model.complete([UserMessage("the secret rows")])
+        model.complete(Request([UserMessage("the secret rows")]))
     except ModelError:
         pass
 model.close()

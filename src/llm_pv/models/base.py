@@ -173,13 +173,34 @@ class ToolOffer:
 
 @dataclass(frozen=True)
 class Request:
-    """One call of a model; the fields are the arguments of `LanguageModel.complete`."""
+    """One call of a model.
+
+    Parameters
+    ----------
+    conversation
+        The messages so far.
+    tool
+        The tool on offer, None for none.
+    samples
+        How many alternatives; at most ``most_samples`` of the model. A server may return fewer.
+    seed
+        Passed to engines and servers that accept a seed.
+    max_output_tokens
+        The most tokens of this turn, if less than the model's ``max_output_tokens``.
+    within
+        Seconds after which an API call is cancelled, retries included; a model in this process
+        completes a turn that it has started.
+    before_retry
+        Awaited before another request is sent after one that may be billed.
+    """
 
     conversation: Sequence[Message]
     tool: ToolOffer | None = None
     samples: int = 1
     seed: int = 0
     max_output_tokens: int | None = None
+    within: float | None = None
+    before_retry: BeforeRetry | None = None
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from typing import Any
 
 from llm_pv.errors import ConfigurationError, ModelError
 from llm_pv.models.base import (
-    BeforeRetry,
     ModelOptions,
     Preview,
     Request,
@@ -100,13 +99,7 @@ class InProcessModel(LanguageModel):
             sort_keys=True,
         )
 
-    def respond(
-        self,
-        request: Request,
-        *,
-        within: float | None = None,  # noqa: ARG002 - a turn that was begun is ended
-        before_retry: BeforeRetry | None = None,  # noqa: ARG002 - nothing is tried again
-    ) -> list[Turn]:
+    def complete(self, request: Request) -> list[Turn]:
         """Return the next turn, or several alternatives of it; the same seed gives the same."""
         if self.options.offline:
             raise ModelError(f"{self.name} was opened for inspection only and cannot be called")
@@ -130,7 +123,7 @@ class InProcessModel(LanguageModel):
             for number, continuation in enumerate(continuations)
         ]
 
-    def show(self, request: Request) -> Preview:
+    def preview(self, request: Request) -> Preview:
         """Return the rendered prompt and the sampling settings; no weights are loaded."""
         self._check(request)
         prompt = self.chat.render(request.conversation, request.tool)

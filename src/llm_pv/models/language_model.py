@@ -7,11 +7,8 @@ from typing import Self
 
 from llm_pv.errors import ConfigurationError
 from llm_pv.models.base import (
-    BeforeRetry,
-    Message,
     Preview,
     Request,
-    ToolOffer,
     ToolPlace,
     Turn,
     Usage,
@@ -24,8 +21,8 @@ from llm_pv.models.token_estimate import estimate_tokens
 class LanguageModel(ABC):
     """Base class of models; safe to use from several threads.
 
-    A subclass sets ``name`` and ``identity`` and defines `respond` and `show`; everything else has
-    a default. Use it as a context manager, or call `close`.
+    A subclass sets ``name`` and ``identity`` and defines `complete` and `preview`; everything else
+    has a default. Use it as a context manager, or call `close`.
     """
 
     name: str
@@ -51,49 +48,8 @@ class LanguageModel(ABC):
         return None
 
     @abstractmethod
-    def respond(
-        self,
-        request: Request,
-        *,
-        within: float | None = None,
-        before_retry: BeforeRetry | None = None,
-    ) -> list[Turn]:
-        """Do what `complete` says, with its arguments put together."""
-
-    @abstractmethod
-    def show(self, request: Request) -> Preview:
-        """Do what `preview` says, with its arguments put together."""
-
-    def complete(
-        self,
-        conversation: Sequence[Message],
-        *,
-        tool: ToolOffer | None = None,
-        samples: int = 1,
-        seed: int = 0,
-        max_output_tokens: int | None = None,
-        within: float | None = None,
-        before_retry: BeforeRetry | None = None,
-    ) -> list[Turn]:
+    def complete(self, request: Request) -> list[Turn]:
         """Return the next turn, or up to ``samples`` alternatives; the usage is on the first.
-
-        Parameters
-        ----------
-        conversation
-            The messages so far.
-        tool
-            The tool on offer, None for none.
-        samples
-            How many alternatives; at most ``most_samples``. A server may return fewer.
-        seed
-            Passed to engines and servers that accept a seed.
-        max_output_tokens
-            The most tokens of this turn, if less than the model's ``max_output_tokens``.
-        within
-            Seconds after which an API call is cancelled, retries included; a model in this
-            process completes a turn that it has started.
-        before_retry
-            Awaited before another request is sent after one that may be billed.
 
         Raises
         ------
@@ -104,20 +60,10 @@ class LanguageModel(ABC):
         BudgetError
             If ``before_retry`` refuses another request.
         """
-        request = Request(conversation, tool, samples, seed, max_output_tokens)
-        return self.respond(request, within=within, before_retry=before_retry)
 
-    def preview(
-        self,
-        conversation: Sequence[Message],
-        *,
-        tool: ToolOffer | None = None,
-        samples: int = 1,
-        seed: int = 0,
-        max_output_tokens: int | None = None,
-    ) -> Preview:
+    @abstractmethod
+    def preview(self, request: Request) -> Preview:
         """Return what `complete` would send, without sending it."""
-        return self.show(Request(conversation, tool, samples, seed, max_output_tokens))
 
     def choose(
         self, prompts: Sequence[str], query: LabelQuery, *, seeds: Sequence[int]
@@ -139,9 +85,10 @@ class LanguageModel(ABC):
         """
         self.check_query(query)
         for position, (prompt, seed) in enumerate(zip(prompts, seeds, strict=True)):
-            (turn,) = self.complete(
+            request = Request(
                 [UserMessage(prompt)], seed=seed, max_output_tokens=query.max_new_tokens
             )
+            (turn,) = self.complete(request)
             yield [(position, LabelAnswer.of(turn))]
 
     def check_query(self, query: LabelQuery) -> None:
@@ -158,7 +105,7 @@ class LanguageModel(ABC):
 
     def show_prompt(self, prompt: str, query: LabelQuery) -> str:  # noqa: ARG002
         """Return what `choose` would send for a prompt, without sending it."""
-        preview = self.preview([UserMessage(prompt)])
+        preview = self.preview(Request([UserMessage(prompt)]))
         return f"{preview.method} {preview.url}\n{json.dumps(dict(preview.body), indent=2)}"
 
     def count_tokens(self, text: str) -> int:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from llm_pv.errors import ConfigurationError, ModelError
-from llm_pv.models.base import ModelOptions, Turn, UserMessage
+from llm_pv.models.base import ModelOptions, Request, Turn, UserMessage
 from llm_pv.models.label_queries import LabelAnswer, LabelQuery, answer_of_scores
 from llm_pv.models.language_model import LanguageModel
 
@@ -103,7 +103,7 @@ def answers_of(
     """Yield each answer as it arrives, as for `LanguageModel.choose`."""
 
     def ask(position: int) -> tuple[int, LabelAnswer]:
-        (turn,) = model.complete([UserMessage(prompts[position])], seed=seeds[position])
+        (turn,) = model.complete(Request([UserMessage(prompts[position])], seed=seeds[position]))
         is_scored = query.mode == "likelihood"
         return position, answer_of_logprobs(turn, query) if is_scored else LabelAnswer.of(turn)
 

@@ -20,7 +20,6 @@ from pydantic_ai.models.batch import BatchRequest
 from llm_pv.errors import BudgetError, ConfigurationError, CredentialError, ModelError
 from llm_pv.models.adaptation import Adaptation, Prepared
 from llm_pv.models.base import (
-    BeforeRetry,
     ModelOptions,
     Preview,
     Request,
@@ -126,13 +125,7 @@ class VendorModel(LanguageModel):
             return known
         return self._connection.run(ask())
 
-    def respond(
-        self,
-        request: Request,
-        *,
-        within: float | None = None,
-        before_retry: BeforeRetry | None = None,
-    ) -> list[Turn]:
+    def complete(self, request: Request) -> list[Turn]:
         """Return the next turn, or alternatives of it; see `LanguageModel.complete`.
 
         After a server rejects a request for several, all later requests are for one.
@@ -140,7 +133,6 @@ class VendorModel(LanguageModel):
         if self._options.offline:
             raise ModelError(f"{self.name} was opened for inspection only and cannot be called")
         self._check(request)
-        seed = request.seed
         if self._refuses_samples:
             request = replace(request, samples=1)
         prepared = self._prepared(request)
@@ -153,12 +145,12 @@ class VendorModel(LanguageModel):
         }
         with span(f"chat {model}", **attributes) as recording:
             try:
-                turns = self._connection.run(self._answer(prepared, seed, within, before_retry))
+                turns = self._connection.run(self._answer(prepared, request))
             except ModelError as error:
                 if request.samples == 1 or not _may_refuse_samples(error):
                     raise
                 alone = self._prepared(replace(request, samples=1))
-                turns = self._connection.run(self._answer(alone, seed, within, before_retry))
+                turns = self._connection.run(self._answer(alone, request))
                 self._refuses_samples = True  # one answer at a time is given
             turns = turns[: request.samples]  # a server may return more than requested
             usage = turns[0].usage
@@ -172,7 +164,7 @@ class VendorModel(LanguageModel):
             recording.note(**outcome)
         return turns
 
-    def show(self, request: Request) -> Preview:
+    def preview(self, request: Request) -> Preview:
         """Return what would be sent."""
         self._check(request)
         return self._connection.run(self._preview(self._prepared(request)))
@@ -237,18 +229,13 @@ class VendorModel(LanguageModel):
                 return Preview(captured.method, captured.url, captured.body, tokens)
         raise AssertionError("a request went past its preview")
 
-    async def _answer(
-        self,
-        prepared: Prepared,
-        seed: int,
-        within: float | None,
-        before_retry: BeforeRetry | None,
-    ) -> list[Turn]:
+    async def _answer(self, prepared: Prepared, request: Request) -> list[Turn]:
+        within = request.within
         started = time.perf_counter()
-        with monitored(RequestMonitor(before_retry=before_retry)) as monitor:
+        with monitored(RequestMonitor(before_retry=request.before_retry)) as monitor:
             try:
                 async with asyncio.timeout(within) as limit:
-                    response, notices = await self._adapted_turn(prepared, seed, monitor)
+                    response, notices = await self._adapted_turn(prepared, request.seed, monitor)
             except TimeoutError as error:
                 if not limit.expired():
                     raise translate(

@@ -9,6 +9,7 @@ from llm_pv.errors import BudgetError, CredentialError, ModelError, ProgramError
 from llm_pv.models.base import (
     NO_USAGE,
     Message,
+    Request,
     ToolAnswer,
     ToolCall,
     ToolOffer,
@@ -125,17 +126,16 @@ class Dialogue:
                 raise ModelError("the run is being stopped", transient=True)
             record_call(False)
             with span("llm_pv.turn", conversation=conversation, turn=number):
-                turns = self.model.complete(
+                request = Request(
                     messages,
-                    tool=replace(self.tool, forbidden=True)
-                    if self.tool and forbid_tool
-                    else self.tool,
-                    samples=samples,
-                    seed=seed,
-                    within=self.tracker.seconds_left(),
-                    max_output_tokens=call.limit,
-                    before_retry=before_retry,
+                    self.tool and replace(self.tool, forbidden=forbid_tool),
+                    samples,
+                    seed,
+                    call.limit,
+                    self.tracker.seconds_left(),
+                    before_retry,
                 )
+                turns = self.model.complete(request)
             cost = total_cost(turn.cost_usd for turn in turns)
             # An unknown price must not count as zero.
             paid = Amount.of(

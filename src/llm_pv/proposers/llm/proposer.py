@@ -13,7 +13,7 @@ from typing import Any
 
 from llm_pv.data.examples import Classes, Examples
 from llm_pv.errors import ConfigurationError
-from llm_pv.models.base import Preview, ToolOffer, Usage, UserMessage
+from llm_pv.models.base import Preview, Request, ToolOffer, Usage, UserMessage
 from llm_pv.models.language_model import LanguageModel
 from llm_pv.models.refusals import ToolRefusedError
 from llm_pv.proposers.base import Context, Proposal, Proposer
@@ -237,14 +237,8 @@ class LLM(Proposer):
         messages, samples = [UserMessage(prompt)], self.settings.samples_per_call
         offer = self._offer()
         call = next_call(self.model, offer, messages, samples)
-        preview = self.model.preview(
-            messages,
-            tool=offer,
-            samples=samples,
-            seed=attempt_seed(seed, 1),
-            max_output_tokens=call.limit,
-        )
-        return preview, call
+        request = Request(messages, offer, samples, attempt_seed(seed, 1), call.limit)
+        return self.model.preview(request), call
 
     def propose_in(
         self, train: Examples, classes: Classes, *, seed: int, context: Context
