@@ -35,9 +35,9 @@ class ClusterOptions:
 
         Raise ConfigurationError if it is called over the network.
         """
-        from llm_pv.models.registry import ENGINES, split_name
+        from llm_pv.models.registry import provider_of
 
-        if self.ray is not None and split_name(name)[0] not in ENGINES:
+        if self.ray is not None and not provider_of(name).in_process:
             raise ConfigurationError(
                 f"--ray: {name} is called over the network from here, where its key is; leave "
                 "--ray out and raise --concurrency"

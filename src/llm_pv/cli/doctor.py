@@ -27,9 +27,6 @@ EXTRAS = {
     "ray": ("ray",),
 }
 
-KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "GOOGLE_API_KEY")
-"""Environment variables that hold keys; only whether they are set is read."""
-
 
 def doctor(*, format: Format = "table") -> int:  # noqa: A002
     """Show how untrusted code is confined here, and which extras and keys are available.
@@ -50,6 +47,7 @@ def doctor(*, format: Format = "table") -> int:  # noqa: A002
 def examine() -> dict[str, Any]:
     """Return the findings as plain JSON values."""
     from llm_pv import __version__
+    from llm_pv.models.registry import PROVIDERS
     from llm_pv.sandbox import probe_confinement
 
     confinement = probe_confinement()
@@ -62,7 +60,9 @@ def examine() -> dict[str, Any]:
             extra: {name: _installed(name) for name in packages}
             for extra, packages in EXTRAS.items()
         },
-        "keys": {name: bool(os.environ.get(name)) for name in KEYS},
+        "keys": {
+            name: bool(os.environ.get(name)) for one in PROVIDERS.values() for name in one.keys
+        },
     }
 
 

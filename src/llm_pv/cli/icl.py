@@ -22,6 +22,7 @@ from llm_pv.cli.main import complain
 from llm_pv.cli.options import OUTPUT, OutputOptions, ReadingOptions, Rows, given
 from llm_pv.cli.output import free_folder
 from llm_pv.errors import ConfigurationError
+from llm_pv.models.registry import MODEL_HELP
 
 if TYPE_CHECKING:
     from llm_pv.models.language_model import LanguageModel
@@ -36,7 +37,7 @@ def icl(
     data: Rows | None = None,
     /,
     *,
-    model: str,
+    model: Annotated[str, Parameter(help=f"{MODEL_HELP}.")],
     tasks: RepeatedTaskOptions = RepeatedTaskOptions(),
     drawing: DrawingOptions = DrawingOptions(),
     rows: ReadingOptions = ReadingOptions(),
@@ -58,9 +59,6 @@ def icl(
     data
         Rows of your own: CSV, TSV, Parquet, JSONL, or text lines `input -> label`; - for standard
         input. Left out, benchmark tasks are asked about.
-    model
-        PROVIDER:MODEL; hf (transformers in this process), vllm, openai-compatible, openai,
-        anthropic, google.
     out_jsonl
         Write a row for each example here, its prompt and answer included.
     out_csv

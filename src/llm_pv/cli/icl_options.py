@@ -27,8 +27,6 @@ MAX_MODEL_LENGTH = 25_000
 UNCAPPED_TOKENS = 128_000
 """Tokens that an answer without a limit is counted as: the most that OpenAI's models write."""
 
-_LOCAL = ("hf", "vllm")
-
 
 @option_group(TASKS, like=Grid, trials=Parameter(name="--trials"))
 @dataclass(frozen=True)
@@ -119,11 +117,11 @@ def model_options(
 
     Raise ConfigurationError if an option has a value no model takes, or does not fit this one.
     """
-    from llm_pv.models.registry import split_name
+    from llm_pv.models.registry import provider_of
 
-    provider, _ = split_name(name)
-    is_local = provider in _LOCAL
-    own = is_local or provider == "openai-compatible"
+    provider = provider_of(name)
+    is_local = provider.in_process
+    own = is_local or provider.is_own_server
     temperature, top_p = options.temperature, options.top_p
     length = options.max_model_len
     drawing = {
@@ -141,7 +139,7 @@ def model_options(
     made = choice.options(offline=offline)
     if options.tensor_parallel_size == 1:
         return made
-    return _parallel(made, provider, options.tensor_parallel_size)
+    return _parallel(made, provider.name, options.tensor_parallel_size)
 
 
 def _parallel(made: ModelOptions, provider: str, size: int) -> ModelOptions:

@@ -12,6 +12,7 @@ from cyclopts import Group, Parameter
 from llm_pv.cli.options import FIRST, common_fields, given, option_group, option_of
 from llm_pv.errors import ConfigurationError
 from llm_pv.models.base import ModelOptions
+from llm_pv.models.registry import MODEL_HELP, provider_of
 from llm_pv.proposers.llm_settings import AnswerFormat, LLMSettings
 
 if TYPE_CHECKING:
@@ -105,12 +106,11 @@ class CallOptions(ConnectionOptions):
 class ModelChoice(CallOptions):
     """Which model is called, and how."""
 
-    model: Annotated[str | None, Parameter(group=FIRST)] = None
-    "PROVIDER:MODEL; openai, anthropic, google, openai-compatible, hf, vllm, or auto."
+    model: Annotated[str | None, Parameter(group=FIRST, help=f"{MODEL_HELP}.")] = None
 
     def _prices(self) -> tuple[float, float] | None:
         prices = super()._prices()
-        if prices and self.model is not None and self.model.partition(":")[0] in {"hf", "vllm"}:
+        if prices and self.model is not None and provider_of(self.model).in_process:
             raise ConfigurationError(f"--price-in is for a server; {self.model} runs here for free")
         return prices
 
@@ -120,9 +120,14 @@ class ModelChoice(CallOptions):
 class ModelChoices(CallOptions):
     """Which models are called, and how."""
 
-    model: Annotated[tuple[str, ...], Parameter(group=FIRST)] = ()
-    "PROVIDER:MODEL; openai, anthropic, google, openai-compatible, hf, vllm, or auto; repeat for \
-several, a server of your own as openai-compatible:MODEL@URL."
+    model: Annotated[
+        tuple[str, ...],
+        Parameter(
+            group=FIRST,
+            help=f"{MODEL_HELP}; repeat for several, a server of your own as "
+            "openai-compatible:MODEL@URL.",
+        ),
+    ] = ()
 
     def each(self) -> list[ModelChoice]:
         """Return the choice of each model.
@@ -153,7 +158,7 @@ several, a server of your own as openai-compatible:MODEL@URL."
 
 
 def _is_compatible(model: str) -> bool:
-    return model.startswith("openai-compatible:")
+    return provider_of(model).is_own_server
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -23,7 +23,12 @@ from llm_pv.cli.icl_options import (
 )
 from llm_pv.cli.main import complain, published_app, run_app
 from llm_pv.cli.options import OUTPUT, option_group
-from llm_pv.models.registry import ALIASES, ENGINES, VENDORS
+from llm_pv.models.registry import PROVIDER_NAMES, PROVIDERS
+
+if TYPE_CHECKING:
+    ProviderName = str
+else:
+    ProviderName = Literal[tuple(PROVIDERS)]
 
 FUNCTIONS = (
     "fn_a", "fn_b", "fn_c", "fn_d", "fn_e", "fn_f", "fn_g", "fn_h", "fn_j", "fn_k", "fn_l", "fn_v",
@@ -54,7 +59,7 @@ def incontext(
     *,
     model: str = "Qwen/Qwen3-30B-A3B-Instruct-2507",
     provider: Annotated[
-        Literal["vllm", "openai", "hf", "anthropic", "google", "openai-compatible"] | None,
+        ProviderName | None,
         Parameter(help="Who answers; default vllm, and hf where vLLM is not installed."),
     ] = None,
     tasks: RepeatedTaskOptions = RepeatedTaskOptions(),
@@ -118,7 +123,7 @@ def _full_name(model: str, provider: str | None, base_url: str | None) -> str:
     """Return the model with its provider; a server's address makes it a compatible one."""
     if provider is None:
         begun = model.partition(":")[0].lower()
-        if ":" in model and begun in (*ALIASES, *ENGINES, *VENDORS, "auto"):
+        if ":" in model and begun in PROVIDER_NAMES:
             return model
         provider = "openai" if base_url is not None else local_provider(complain)
     if provider == "openai" and base_url is not None:

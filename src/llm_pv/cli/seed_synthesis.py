@@ -20,6 +20,7 @@ from llm_pv.cli.options import SandboxOptions, common_fields, option_group
 from llm_pv.cli.previews import disclose_tasks
 from llm_pv.cli.synthesize import preview_grid, report, run_shown
 from llm_pv.errors import ConfigurationError, CredentialError
+from llm_pv.models.registry import PROVIDER_NAMES, provider_of
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.files import write_atomically
 
@@ -28,18 +29,10 @@ if TYPE_CHECKING:
     from llm_pv.proposers.llm import LLM
     from llm_pv.tracks.grid import GridRequest
 
-Provider = Literal[
-    "auto",
-    "openai",
-    "anthropic",
-    "google",
-    "gemini",
-    "openai-compatible",
-    "hf",
-    "huggingface",
-    "vllm",
-    "length-first",
-]
+    ProviderName = str
+else:
+    ProviderName = Literal[(*PROVIDER_NAMES, "length-first")]
+
 
 _MODEL = Group("Model", sort_key=2)
 _RUN = Group("Run", sort_key=4)
@@ -52,7 +45,7 @@ class SeedModel(CallOptions):
 
     model: str = "gpt-5.4"
     "Model name."
-    provider: Provider = "auto"
+    provider: ProviderName = "auto"
     "The model's provider; auto goes by its name; length-first, the built-in search, needs none."
     thinking_level: Literal["minimal", "low", "medium", "high"] | None = None
     "The same as --reasoning-effort for Gemini models."
@@ -79,8 +72,6 @@ rows."
 
     def _engine(self) -> tuple[str, ...]:
         """Return what a model in this process is made with, as other commands write it."""
-        from llm_pv.models.registry import split_name
-
         named = {
             "device_map": self.hf_device_map,
             "dtype": self.hf_torch_dtype,
@@ -89,7 +80,7 @@ rows."
         wanted = {name: value for name, value in named.items() if value is not None}
         if not wanted:
             return ()
-        if split_name(f"{self.provider}:{self.model}")[0] != "hf":
+        if provider_of(f"{self.provider}:{self.model}").name != "hf":
             complain("--hf-... options have no effect: the model does not run in this process")
             return ()
         return (f"engine={json.dumps(wanted)}",)

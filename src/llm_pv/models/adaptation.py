@@ -79,9 +79,7 @@ class Adaptation:
         self._most_output: int | None = None
         self._takes_seed = True
         self._refused_names: set[str] = set()
-        self._first_limit_name = (
-            "max_tokens" if name.startswith("openai-compatible") else "max_completion_tokens"
-        )
+        self._first_limit_name = endpoint.limit_name
 
     def adapted(self, settings: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the settings of a new request, changed if the server refused something before."""

@@ -12,10 +12,6 @@ from pydantic_ai.providers.anthropic import AnthropicProvider
 
 from llm_pv.models.base import ModelOptions
 from llm_pv.models.endpoint import Endpoint
-from llm_pv.models.price_list import PriceList
-
-ADDRESS = "https://api.anthropic.com"
-"""Explicit, so that no environment variable can redirect the key and the rows."""
 
 LEAST_BUDGET = 1_024
 """The token budgets of reasoning that can be requested."""
@@ -25,7 +21,7 @@ _WITHOUT_REASONING = re.compile(r"claude-(instant|2|3-(?!7))")
 
 
 def anthropic_endpoint(
-    model: str, options: ModelOptions, key: str, client: httpx2.AsyncClient
+    model: str, options: ModelOptions, address: str, key: str, client: httpx2.AsyncClient
 ) -> Endpoint:
     """Return a model of Anthropic.
 
@@ -33,7 +29,7 @@ def anthropic_endpoint(
     """
     provider = AnthropicProvider(
         anthropic_client=AsyncAnthropic(
-            api_key=key, base_url=options.base_url or ADDRESS, http_client=client, max_retries=0
+            api_key=key, base_url=address, http_client=client, max_retries=0
         )
     )
     known = AnthropicModel(model, provider=provider)
@@ -45,13 +41,7 @@ def anthropic_endpoint(
         settings |= {"temperature": None, "top_p": None}
         if not known.profile.get("anthropic_supports_adaptive_thinking"):
             budgeted = options.reasoning_effort
-    return Endpoint(
-        known,
-        settings,
-        PriceList(model, "anthropic", batch=options.batch),
-        frozenset({"none", "local", "hosted"}),
-        per_limit=partial(_budget, budgeted),
-    )
+    return Endpoint(known, settings, per_limit=partial(_budget, budgeted))
 
 
 def _budget(effort: str | None, max_output_tokens: int) -> dict[str, Any]:

@@ -22,11 +22,7 @@ class Chat:
     """
 
     def __init__(
-        self,
-        tokenizer: Any,
-        arguments: Mapping[str, Any] | None = None,
-        *,
-        plain: bool = False,
+        self, tokenizer: Any, arguments: Mapping[str, Any] | None = None, *, plain: bool = False
     ) -> None:
         self.tokenizer = tokenizer
         self._arguments = dict(arguments or {})
@@ -99,12 +95,7 @@ def _entry(message: Message) -> dict[str, Any]:
         return {"role": "user", "content": message.text}
     if isinstance(message, ToolAnswer):
         call = message.call
-        return {
-            "role": "tool",
-            "name": call.name,
-            "tool_call_id": call.id,
-            "content": message.text,
-        }
+        return {"role": "tool", "name": call.name, "tool_call_id": call.id, "content": message.text}
     return _said(message)
 
 

@@ -11,17 +11,13 @@ from pydantic_ai.providers.google import GoogleProvider
 
 from llm_pv.models.base import ModelOptions
 from llm_pv.models.endpoint import Endpoint
-from llm_pv.models.price_list import PriceList
-
-ADDRESS = "https://generativelanguage.googleapis.com/"
-"""Explicit, so that no environment variable can redirect the key and the rows."""
 
 _MILLION = re.compile(r"gemini-[23](\.\d+)?-(pro|flash)(?!.*(image|live|tts|audio))")
 """Models with a context of 2**20 tokens, which the price list does not give."""
 
 
 def google_endpoint(
-    model: str, options: ModelOptions, key: str, client: httpx2.AsyncClient
+    model: str, options: ModelOptions, address: str, key: str, client: httpx2.AsyncClient
 ) -> Endpoint:
     """Return a model of Google."""
     # The library ignores extra options for Google, so they are set on the client.
@@ -29,7 +25,7 @@ def google_endpoint(
         vertexai=False,
         api_key=key,
         http_options=HttpOptions(
-            base_url=options.base_url or ADDRESS,
+            base_url=address,
             httpx_async_client=client,
             timeout=int(options.timeout_seconds * 1000),
             extra_body=dict(options.extra) or None,
@@ -41,9 +37,6 @@ def google_endpoint(
         known = GoogleModel(model, provider=GoogleProvider(client=google), profile=profile)
     return Endpoint(
         known,
-        {},
-        PriceList(model, "google", batch=options.batch),
-        frozenset({"none", "local", "hosted"}),
-        lambda _prompt, _samples, seed: {"seed": seed & 0x7FFFFFFF},
+        per_call=lambda _prompt, _samples, seed: {"seed": seed & 0x7FFFFFFF},
         extra_in_settings=False,
     )

@@ -9,14 +9,7 @@ from itertools import groupby
 from typing import Any
 
 from llm_pv.errors import ConfigurationError, ModelError
-from llm_pv.models.base import (
-    ModelOptions,
-    Preview,
-    Request,
-    Turn,
-    Usage,
-    UserMessage,
-)
+from llm_pv.models.base import ModelOptions, Preview, Request, Turn, Usage, UserMessage
 from llm_pv.models.chat import Chat
 from llm_pv.models.hub import fingerprint, load_tokenizer
 from llm_pv.models.label_queries import AnswerMode, LabelAnswer, LabelQuery

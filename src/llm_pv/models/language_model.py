@@ -6,14 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Self
 
 from llm_pv.errors import ConfigurationError
-from llm_pv.models.base import (
-    Preview,
-    Request,
-    ToolPlace,
-    Turn,
-    Usage,
-    UserMessage,
-)
+from llm_pv.models.base import Preview, Request, ToolPlace, Turn, Usage, UserMessage
 from llm_pv.models.label_queries import LabelAnswer, LabelQuery
 from llm_pv.models.token_estimate import estimate_tokens
 

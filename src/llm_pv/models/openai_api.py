@@ -17,11 +17,7 @@ from pydantic_ai.providers.openai import OpenAIProvider
 
 from llm_pv.models.base import ModelOptions
 from llm_pv.models.endpoint import Endpoint
-from llm_pv.models.price_list import PriceList
 from llm_pv.models.vendor_messages import ALTERNATIVES
-
-ADDRESS = "https://api.openai.com/v1"
-"""Explicit, so that no environment variable can redirect the key and the rows."""
 
 MOST_CHOICES = 128
 """The most alternatives that OpenAI and compatible servers return for one request."""
@@ -57,57 +53,42 @@ class ChatModel(OpenAIChatModel):
 
 
 def openai_endpoint(
-    model: str, options: ModelOptions, key: str, client: httpx2.AsyncClient
+    model: str, options: ModelOptions, address: str, key: str, client: httpx2.AsyncClient
 ) -> Endpoint:
     """Return a model of OpenAI itself.
 
     With reasoning it accepts no temperature and no top_p.
     """
-    provider = _provider(options.base_url, key, client)
+    provider = _provider(address, key, client)
     settings: dict[str, Any] = {}
     if options.verbosity is not None and _VERBOSE.match(model.lower().removeprefix("ft:")):
         settings["openai_text_verbosity"] = options.verbosity
     if _reasons(provider.model_profile(model), options):
         settings |= {"temperature": None, "top_p": None}
-    prices = PriceList(model, "openai", batch=options.batch)
     if options.api == "chat":
         return Endpoint(
-            ChatModel(model, provider=provider),
-            settings,
-            prices,
-            frozenset({"none", "local"}),
-            _chat_settings,
-            most_samples=MOST_CHOICES,
+            ChatModel(model, provider=provider), settings, _chat_settings, most_samples=MOST_CHOICES
         )
     return Endpoint(
         OpenAIResponsesModel(model, provider=provider),
         settings,
-        prices,
-        frozenset({"none", "local", "hosted"}),
         lambda prompt, _samples, _seed: {"openai_prompt_cache_key": cache_key(prompt)},
     )
 
 
 def compatible_endpoint(
-    model: str, options: ModelOptions, key: str | None, client: httpx2.AsyncClient
+    model: str, options: ModelOptions, address: str, key: str, client: httpx2.AsyncClient
 ) -> Endpoint:
     """Return a model of a server compatible with OpenAI.
 
     Only settings that every such server knows are sent: ``max_tokens``, whose newer name some
     ignore in silence; no cache key, no verbosity; an effort only for models known to have one.
     """
-    assert options.base_url is not None
-    # The client requires a key; a server without keys ignores it.
-    provider = _provider(options.base_url, key or "none", client)
-    prices = PriceList(model, url=options.base_url)
+    provider = _provider(address, key, client)
     ask = partial(_context, model, provider)
     if options.api == "responses":
         return Endpoint(
-            OpenAIResponsesModel(model, provider=provider),
-            {},
-            prices,
-            frozenset({"none", "local"}),
-            ask_context=ask,
+            OpenAIResponsesModel(model, provider=provider), ask_context=ask, limit_name="max_tokens"
         )
     return Endpoint(
         ChatModel(
@@ -118,12 +99,10 @@ def compatible_endpoint(
                 openai_supports_strict_tool_definition=False,
             ),
         ),
-        {},
-        prices,
-        frozenset({"none", "local"}),
-        lambda _prompt, samples, seed: {"seed": seed & 0x7FFFFFFF} | _choices(samples),
+        per_call=lambda _prompt, samples, seed: {"seed": seed & 0x7FFFFFFF} | _choices(samples),
         most_samples=MOST_CHOICES,
         ask_context=ask,
+        limit_name="max_tokens",
     )
 
 
@@ -150,11 +129,9 @@ def _reasons(known: ModelProfile | None, options: ModelOptions) -> bool:
     )
 
 
-def _provider(base_url: str | None, key: str, client: httpx2.AsyncClient) -> OpenAIProvider:
+def _provider(address: str, key: str, client: httpx2.AsyncClient) -> OpenAIProvider:
     return OpenAIProvider(
-        openai_client=AsyncOpenAI(
-            api_key=key, base_url=base_url or ADDRESS, http_client=client, max_retries=0
-        )
+        openai_client=AsyncOpenAI(api_key=key, base_url=address, http_client=client, max_retries=0)
     )
 
 

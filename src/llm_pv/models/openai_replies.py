@@ -291,8 +291,7 @@ def _calls(number: int, message: Mapping[str, Any], among_parts: list[Reply]) ->
     taken: set[str] = set()
     for position, entry in enumerate(entries):
         function = next(
-            (entry[name] for name in _CALL_KINDS if isinstance(entry.get(name), dict)),
-            entry,
+            (entry[name] for name in _CALL_KINDS if isinstance(entry.get(name), dict)), entry
         )
         given = function.get("arguments", function.get("parameters", function.get("input")))
         own = word_of(entry.get("id"))
@@ -318,11 +317,7 @@ def _logprobs(value: Any) -> Reply | None:
         if not isinstance(token.get("token"), str) or not isinstance(log, int | float):
             return None
         likely = token.get("top_logprobs")
-        return {
-            "token": token["token"],
-            "logprob": log,
-            "top_logprobs": _entries(likely, entry),
-        }
+        return {"token": token["token"], "logprob": log, "top_logprobs": _entries(likely, entry)}
 
     content = _entries(dict_of(value).get("content"), entry)
     return {"content": content} if content else None
@@ -339,8 +334,5 @@ _OTHERS = ("/messages", ":generateContent")
 
 _Reader = Callable[[list[Reply]], Reply | Failure]
 
-_READERS: dict[str, _Reader] = {
-    "/chat/completions": _read_chat,
-    "/responses": read_response,
-}
+_READERS: dict[str, _Reader] = {"/chat/completions": _read_chat, "/responses": read_response}
 """OpenAI, over responses or chat completions, and every server that speaks the latter."""

@@ -2,14 +2,7 @@
 
 from typing import Any
 
-from llm_pv.models.reply_fields import (
-    Failure,
-    arguments_of,
-    count_of,
-    text_of,
-    usage_of,
-    word_of,
-)
+from llm_pv.models.reply_fields import Failure, arguments_of, count_of, text_of, usage_of, word_of
 from llm_pv.models.streams import Reply, dict_of
 from llm_pv.models.tool_calls import TOOL_NAME
 from llm_pv.models.wire_text import UnreadableReplyError

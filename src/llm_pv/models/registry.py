@@ -1,20 +1,138 @@
-"""Open language models by name."""
+"""The providers of language models, one entry each, and how a model is opened by its name."""
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from importlib import import_module
+from typing import Any, Literal, TypeAlias
 
 from llm_pv.errors import ConfigurationError
 from llm_pv.models.base import ModelOptions
 from llm_pv.models.language_model import LanguageModel
 
-VENDORS = ("openai", "anthropic", "google", "openai-compatible")
-"""Providers behind an API: the part of a name before the colon."""
+Interface: TypeAlias = Literal["responses", "chat", "messages", "generateContent"]
+"""An HTTP API: OpenAI's responses or chat completions, Anthropic's messages, Google's."""
 
-ENGINES = ("hf", "vllm")
-"""Providers that run in this process."""
 
-ALIASES = {"gemini": "google", "huggingface": "hf"}
-"""Older names of the above."""
+@dataclass(frozen=True)
+class Provider:
+    """Everything that commands, messages and checks know of a provider of models.
+
+    Parameters
+    ----------
+    name
+        The part of a model's name before the colon.
+    implementation
+        The module and the name in it: of a class of models in this process, or of a function that
+        returns the `Endpoint` of a model behind an API.
+    interfaces
+        The APIs it has, the default first; none for models in this process.
+    keys
+        The environment variables of its key. It is never sent to a server that the user names
+        under another provider.
+    address
+        Where its API is; empty if users give the address of a server of their own, which may need
+        no key. Set here, so that no environment variable can redirect the key and the rows.
+    package
+        The package of its client, if it is not called like the module.
+    models
+        A pattern of the beginnings of its models' names, for ``auto:MODEL``.
+    alias
+        An older name of it.
+    hosted_tool, batch
+        Whether its default API runs code, and takes batches.
+    cache_key
+        Whether a request names the prefix that it shares with others.
+    """
+
+    name: str
+    implementation: str
+    interfaces: tuple[Interface, ...] = ()
+    keys: tuple[str, ...] = ()
+    address: str = ""
+    package: str = ""
+    models: str = ""
+    alias: str = ""
+    hosted_tool: bool = False
+    batch: bool = False
+    cache_key: bool = False
+
+    @property
+    def in_process(self) -> bool:
+        """Whether its models run in this process."""
+        return not self.interfaces
+
+    @property
+    def is_own_server(self) -> bool:
+        """Whether its models are on a server whose address the user gives."""
+        return bool(self.interfaces) and not self.address
+
+    def uses_default(self, api: str | None) -> bool:
+        """Return whether the default API is used if this one is asked for."""
+        return self.interfaces[0] == (api or self.interfaces[0])
+
+    def load(self) -> Any:
+        """Import the implementation, which may take seconds."""
+        module, _, name = self.implementation.partition(".")
+        return getattr(import_module(f"llm_pv.models.{module}"), name)
+
+
+PROVIDERS = {
+    provider.name: provider
+    for provider in (
+        Provider(
+            "openai",
+            "openai_api.openai_endpoint",
+            interfaces=("responses", "chat"),
+            keys=("OPENAI_API_KEY",),
+            address="https://api.openai.com/v1",
+            models=r"gpt|o\d|chatgpt|codex",
+            hosted_tool=True,
+            batch=True,
+            cache_key=True,
+        ),
+        Provider(
+            "anthropic",
+            "anthropic_api.anthropic_endpoint",
+            interfaces=("messages",),
+            keys=("ANTHROPIC_API_KEY",),
+            address="https://api.anthropic.com",
+            models="claude",
+            hosted_tool=True,
+            batch=True,
+        ),
+        Provider(
+            "google",
+            "google_api.google_endpoint",
+            interfaces=("generateContent",),
+            keys=("GOOGLE_API_KEY", "GEMINI_API_KEY"),
+            address="https://generativelanguage.googleapis.com/",
+            package="google-genai",
+            models="gemini|gemma-|models/gemini",
+            alias="gemini",
+            hosted_tool=True,
+            batch=True,
+        ),
+        Provider(
+            "openai-compatible",
+            "openai_api.compatible_endpoint",
+            interfaces=("chat", "responses"),
+            keys=("OPENAI_COMPATIBLE_API_KEY",),
+        ),
+        Provider("hf", "transformers_engine.TransformersModel", alias="huggingface"),
+        Provider("vllm", "vllm_engine.VLLMModel"),
+    )
+}
+"""Every provider by its name."""
+
+_BY_ALIAS = {provider.alias: name for name, provider in PROVIDERS.items() if provider.alias}
+
+PROVIDER_NAMES = (*PROVIDERS, *_BY_ALIAS, "auto")
+"""All that may stand before the colon of a model's name."""
+
+IN_PROCESS = " or ".join(f"{one.name}:" for one in PROVIDERS.values() if one.in_process)
+"""The beginnings of the names of models in this process, for messages."""
+
+MODEL_HELP = f"PROVIDER:MODEL; {', '.join(PROVIDERS)}, or auto"
 
 
 def make_model(name: str, options: ModelOptions | None = None) -> LanguageModel:
@@ -36,30 +154,32 @@ def make_model(name: str, options: ModelOptions | None = None) -> LanguageModel:
         If it needs a key and there is none.
     """
     name, url = split_address(name)
-    provider, model = split_name(name)
+    provider, model = provider_of(name), split_name(name)[1]
     options = options or ModelOptions()
     for option, value in (("concurrency", options.concurrency), ("batch-size", options.batch_size)):
         if value is not None and value < 1:
             raise ConfigurationError(f"--{option} is {value}; give 1 or more")
-    if url:
-        if provider not in VENDORS:
+    if provider.in_process:
+        if url:
             raise ConfigurationError(f"{name} runs in this process; leave out @{url}")
+        opened: LanguageModel = provider.load()(model, options)
+        return opened
+    from llm_pv.models.vendors import make_vendor_model
+
+    if url:
         options = replace(options, base_url=url, is_addressed=True)
-    if provider in VENDORS:
-        from llm_pv.models.vendors import make_vendor_model
+    return make_vendor_model(provider.name, model, options)
 
-        return make_vendor_model(provider, model, options)
-    if provider == "hf":
-        from llm_pv.models.transformers_engine import TransformersModel
 
-        return TransformersModel(model, options)
-    from llm_pv.models.vllm_engine import VLLMModel
-
-    return VLLMModel(model, options)
+def provider_of(name: str) -> Provider:
+    """Return the provider of a model; raise ConfigurationError as `split_name` does."""
+    return PROVIDERS[split_name(name)[0]]
 
 
 def split_name(name: str) -> tuple[str, str]:
-    """Return the provider and the model of ``PROVIDER:MODEL``.
+    """Return the provider's name and the model of ``PROVIDER:MODEL``.
+
+    Raise ConfigurationError if there is no such provider.
 
     Examples
     --------
@@ -67,14 +187,14 @@ def split_name(name: str) -> tuple[str, str]:
     (('google', 'gemini-3.5-flash'), ('anthropic', 'claude-opus-4-8'))
     """
     provider, colon, model = name.partition(":")
-    provider = ALIASES.get(provider.lower(), provider.lower())
+    provider = _BY_ALIAS.get(provider.lower(), provider.lower())
     if provider == "auto" and model:
-        provider = _guess(model)
-    if not colon or not model or provider not in (*VENDORS, *ENGINES):
-        known = ", ".join((*VENDORS, *ENGINES))
+        named = (one.name for one in PROVIDERS.values() if _serves(one, model))
+        provider = next(named, "hf")
+    if not colon or not model or provider not in PROVIDERS:
         raise ConfigurationError(
-            f"--model {name!r} is no PROVIDER:MODEL; give one of {known} before the colon, "
-            "such as openai:gpt-5.4"
+            f"--model {name!r} is no PROVIDER:MODEL; give one of {', '.join(PROVIDERS)} before "
+            "the colon, such as openai:gpt-5.4"
         )
     return provider, model
 
@@ -91,12 +211,5 @@ def split_address(name: str) -> tuple[str, str]:
     return (found[1], found[2]) if found else (name, "")
 
 
-def _guess(model: str) -> str:
-    lowered = model.lower()
-    if lowered.startswith("claude"):
-        return "anthropic"
-    if lowered.startswith(("gemini", "gemma-", "models/gemini")):
-        return "google"
-    if re.match(r"gpt|o\d|chatgpt|codex", lowered):
-        return "openai"
-    return "hf"
+def _serves(provider: Provider, model: str) -> bool:
+    return bool(provider.models and re.match(provider.models, model, re.IGNORECASE))

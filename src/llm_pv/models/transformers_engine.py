@@ -219,10 +219,7 @@ class TransformersModel(InProcessModel):
 
     def _share(self, encoded: Sequence[Sequence[int]]) -> SharedPrefix:
         length = shared_length(encoded)
-        with self.running(0, f"with a prompt of {len(encoded[0]):,} tokens") as (
-            torch,
-            model,
-        ):
+        with self.running(0, f"with a prompt of {len(encoded[0]):,} tokens") as (torch, model):
             if model._is_stateful or length == 0 or len(encoded) == 1:
                 return SharedPrefix(0, None, 0.0)
             from transformers import DynamicCache

@@ -11,18 +11,19 @@ from llm_pv.errors import ConfigurationError, ModelError
 from llm_pv.models.base import ModelOptions, Request, Turn, UserMessage
 from llm_pv.models.label_queries import LabelAnswer, LabelQuery, answer_of_scores
 from llm_pv.models.language_model import LanguageModel
+from llm_pv.models.registry import IN_PROCESS, PROVIDERS, Interface
 
 _TOP_LOGPROBS = 20
 _NOT_SEEN = -100.0
 """The logarithm given to a label that is not among the likeliest tokens."""
 
 
-def check_query(name: str, options: ModelOptions, query: LabelQuery) -> None:
+def check_query(name: str, interface: Interface, query: LabelQuery) -> None:
     """Raise ConfigurationError, with the reason, if a model does not support a query."""
     if query.chat == "off":
         raise ConfigurationError(
             f"--chat off: {name} is reached through its chat interface alone; leave the "
-            "option out, or take hf: or vllm:"
+            f"option out, or take {IN_PROCESS}"
         )
     if query.mode == "constrained" and query.form == "plain":
         raise ConfigurationError(
@@ -31,13 +32,16 @@ def check_query(name: str, options: ModelOptions, query: LabelQuery) -> None:
         )
     if query.mode != "likelihood":
         return
-    provider = name.partition(":")[0]
-    api = options.api or ("responses" if provider == "openai" else "chat")
-    if not provider.startswith("openai") or api != "chat":
+    if interface != "chat":
+        over_chat = [
+            f"{one.name}:" + ("" if one.uses_default("chat") else " with --api chat")
+            for one in PROVIDERS.values()
+            if "chat" in one.interfaces
+        ]
         raise ConfigurationError(
             f"--answer likelihood: {name} does not return probabilities of labels; take "
-            "constrained or generate, or a model over chat completions (openai-compatible:, or "
-            "openai: with --api chat), hf: or vllm:"
+            f"constrained or generate, or a model over chat completions ({', '.join(over_chat)}), "
+            f"{IN_PROCESS}"
         )
     if query.form == "json":
         raise ConfigurationError(
@@ -47,29 +51,29 @@ def check_query(name: str, options: ModelOptions, query: LabelQuery) -> None:
 
 
 def options_for(
-    query: LabelQuery, provider: str, options: ModelOptions, shared: str
+    query: LabelQuery, interface: Interface, options: ModelOptions, shared: str
 ) -> ModelOptions:
     """Return the options with the settings of a query's requests.
 
     Parameters
     ----------
     shared
-        The common prefix of the prompts.
+        The common prefix of the prompts, to be named in requests; empty to name none.
     """
     request: dict[str, Any] = {}
-    if provider == "openai" and shared:
+    if shared:
         digest = hashlib.sha256(shared.encode("utf-8", "surrogatepass")).hexdigest()
         request["prompt_cache_key"] = digest[:32]
     if query.mode == "likelihood":
         request |= {"logprobs": True, "top_logprobs": _TOP_LOGPROBS}
         options = replace(options, max_output_tokens=1)
     if query.mode == "constrained":
-        request |= _schema(provider, options, query.labels)
+        request |= _schema(interface, options.verbosity, query.labels)
     return replace(options, extra={**request, **options.extra})
 
 
-def _schema(provider: str, options: ModelOptions, labels: Sequence[str]) -> dict[str, Any]:
-    """Return the setting that restricts an answer to the labels, in each vendor's form."""
+def _schema(interface: Interface, verbosity: str | None, labels: Sequence[str]) -> dict[str, Any]:
+    """Return the setting of an interface that restricts an answer to the labels."""
     schema = {
         "type": "object",
         "properties": {"label": {"type": "string", "enum": list(labels)}},
@@ -77,20 +81,18 @@ def _schema(provider: str, options: ModelOptions, labels: Sequence[str]) -> dict
         "additionalProperties": False,
     }
     named = {"name": "label", "strict": True, "schema": schema}
-    if provider == "anthropic":
-        return {"output_config": {"format": {"type": "json_schema", "schema": schema}}}
-    if provider == "google":
-        return {
-            "generationConfig": {
-                "responseMimeType": "application/json",
-                "responseJsonSchema": schema,
-            }
-        }
-    if options.api == "responses" or (provider == "openai" and options.api is None):
-        # The body's own "text" would be replaced whole, so the verbosity is named again.
-        said = {} if options.verbosity is None else {"verbosity": options.verbosity}
-        return {"text": {"format": {"type": "json_schema", **named}, **said}}
-    return {"response_format": {"type": "json_schema", "json_schema": named}}
+    match interface:
+        case "messages":
+            return {"output_config": {"format": {"type": "json_schema", "schema": schema}}}
+        case "generateContent":
+            form = {"responseMimeType": "application/json", "responseJsonSchema": schema}
+            return {"generationConfig": form}
+        case "responses":
+            # The body's own "text" would be replaced whole, so the verbosity is named again.
+            more = {} if verbosity is None else {"verbosity": verbosity}
+            return {"text": {"format": {"type": "json_schema", **named}, **more}}
+        case "chat":
+            return {"response_format": {"type": "json_schema", "json_schema": named}}
 
 
 def answers_of(

@@ -19,13 +19,7 @@ from pydantic_ai.models.batch import BatchRequest
 
 from llm_pv.errors import BudgetError, ConfigurationError, CredentialError, ModelError
 from llm_pv.models.adaptation import Adaptation, Prepared
-from llm_pv.models.base import (
-    ModelOptions,
-    Preview,
-    Request,
-    Turn,
-    Usage,
-)
+from llm_pv.models.base import ModelOptions, Preview, Request, Turn, Usage
 from llm_pv.models.batch_queue import BatchQueue, BatchTiming
 from llm_pv.models.connection import CapturedRequest, Connection, RequestMonitor, monitored
 from llm_pv.models.credentials import Redactor
@@ -33,6 +27,8 @@ from llm_pv.models.endpoint import Endpoint
 from llm_pv.models.label_queries import LabelAnswer, LabelQuery
 from llm_pv.models.label_tokens import common_length
 from llm_pv.models.language_model import LanguageModel
+from llm_pv.models.price_list import PriceList
+from llm_pv.models.registry import Interface, Provider
 from llm_pv.models.retrying import (
     Backoff,
     call_with_retries,
@@ -68,21 +64,20 @@ class VendorModel(LanguageModel):
     ----------
     connection
         The connection; the model closes it.
-    variable
-        The environment variable of the key, for error messages.
     reopen
         Returns the same model with other options.
     """
 
     def __init__(
         self,
+        provider: Provider,
         name: str,
         options: ModelOptions,
         endpoint: Endpoint,
         connection: Connection,
         *,
+        prices: PriceList,
         redact: Redactor,
-        variable: str,
         backoff: Backoff,
         timing: BatchTiming | None = None,
         reopen: "Callable[[ModelOptions], VendorModel]",
@@ -90,16 +85,19 @@ class VendorModel(LanguageModel):
         self.name = name
         self._costliest = ""
         self.identity = redact.reply(_identity(name, options))
-        self.destination = urlsplit(endpoint.model.base_url or "").netloc or name.partition(":")[0]
-        self.tool_places = endpoint.tool_places
+        self.destination = urlsplit(endpoint.model.base_url or "").netloc or provider.name
+        hosts_tool = provider.hosted_tool and provider.uses_default(options.api)
+        self.tool_places = frozenset({"none", "local", *(("hosted",) if hosts_tool else ())})
         self.default_tool = "local"  # every model behind an API is taken to call tools
         self.max_output_tokens = options.max_output_tokens
         self.most_samples = endpoint.most_samples
         self._options = options
+        self._provider = provider
         self._endpoint = endpoint
+        self._prices = prices
         self._connection = connection
         self._redact = redact
-        self._variable = variable
+        self._translate = partial(translate, name=name, redact=redact, variable=provider.keys[0])
         self._backoff = backoff
         self._opening = threading.Lock()
         self._opened: dict[str, VendorModel] = {}
@@ -174,7 +172,7 @@ class VendorModel(LanguageModel):
 
         It is that of the costliest model that the vendor has answered with.
         """
-        prices = [self._endpoint.prices.price(usage, name) for name in ("", self._costliest)]
+        prices = [self._prices.price(usage, name) for name in ("", self._costliest)]
         return max((price for price in prices if price is not None), default=None)
 
     def close(self) -> None:
@@ -194,7 +192,7 @@ class VendorModel(LanguageModel):
 
     def check_query(self, query: LabelQuery) -> None:
         """Raise ConfigurationError, with the reason, if the model does not support this query."""
-        check_query(self.name, self._options, query)
+        check_query(self.name, self._interface, query)
 
     def show_prompt(self, prompt: str, query: LabelQuery) -> str:
         """Return the request that would be sent."""
@@ -202,7 +200,8 @@ class VendorModel(LanguageModel):
 
     def _with(self, query: LabelQuery, shared: str = "") -> "VendorModel":
         """Return this model with the settings of a query in every request."""
-        options = options_for(query, self.name.partition(":")[0], self._options, shared)
+        shared = shared if self._provider.cache_key else ""
+        options = options_for(query, self._interface, self._options, shared)
         if options == self._options:
             return self
         key = json.dumps(options.extra, sort_keys=True)
@@ -210,6 +209,10 @@ class VendorModel(LanguageModel):
             if key not in self._opened:
                 self._opened[key] = self._reopen(options)
             return self._opened[key]
+
+    @property
+    def _interface(self) -> Interface:
+        return self._options.api or self._provider.interfaces[0]
 
     def _check(self, request: Request) -> None:
         tool, samples = request.tool, request.samples
@@ -238,9 +241,7 @@ class VendorModel(LanguageModel):
                     response, notices = await self._adapted_turn(prepared, request.seed, monitor)
             except TimeoutError as error:
                 if not limit.expired():
-                    raise translate(
-                        error, self.name, self._redact, monitor, self._variable
-                    ) from None
+                    raise self._translate(error, monitor=monitor) from None
                 raise ModelError(
                     f"{self.name}: cancelled after {within:.0f} seconds, when the time for models "
                     "was over",
@@ -252,18 +253,18 @@ class VendorModel(LanguageModel):
                 raise BudgetError(self._redact(message)) from None
             except Exception as error:  # noqa: BLE001 - a strange reply breaks a client anyhow
                 # No chained error: the server's message may quote the key.
-                raise translate(error, self.name, self._redact, monitor, self._variable) from None
+                raise self._translate(error, monitor=monitor) from None
         first, *rest = to_turns(
             response,
             prepared.conversation,
-            self._endpoint.prices,
+            self._prices,
             self._redact,
             tools=not prepared.forbids_tools if prepared.parameters.function_tools else None,
             seconds=time.perf_counter() - started,
             tries=monitor.sent,
             possibly_billed=monitor.possibly_billed,
         )
-        rate = partial(self._endpoint.prices.price, Usage(1_000, 1_000))
+        rate = partial(self._prices.price, Usage(1_000, 1_000))
         self._costliest = max(self._costliest, first.model, key=lambda name: rate(name) or 0.0)
         return [replace(first, notices=notices), *rest]
 

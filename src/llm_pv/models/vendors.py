@@ -1,7 +1,6 @@
-"""Models behind an API: OpenAI, Anthropic, Google, and servers compatible with OpenAI."""
+"""Open models behind an API: check their options, find their key, connect."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -9,24 +8,12 @@ from urllib.parse import urlsplit
 from llm_pv.errors import ConfigurationError, CredentialError, MissingExtraError
 from llm_pv.models.base import ModelOptions
 from llm_pv.models.credentials import Redactor, find_key
+from llm_pv.models.registry import PROVIDERS, Provider
 
 if TYPE_CHECKING:
-    from httpx2 import AsyncClient
-
     from llm_pv.models.batch_queue import BatchTiming
-    from llm_pv.models.endpoint import Endpoint
     from llm_pv.models.retrying import Backoff
     from llm_pv.models.vendor_model import VendorModel
-
-KEYS = {
-    "openai": ("OPENAI_API_KEY",),
-    "anthropic": ("ANTHROPIC_API_KEY",),
-    "google": ("GOOGLE_API_KEY", "GEMINI_API_KEY"),
-    "openai-compatible": ("OPENAI_COMPATIBLE_API_KEY",),
-}
-"""The environment variables of each provider's key. A vendor's key is never sent to a server that
-the user names."""
-
 
 _LIMIT = "give --max-output-tokens"
 _ROWS = "it is the conversation itself"
@@ -55,25 +42,25 @@ VERBOSITIES = ("low", "medium", "high")
 
 
 def make_vendor_model(
-    provider: str,
+    name: str,
     model: str,
     options: ModelOptions,
     *,
     backoff: "Backoff | None" = None,
     timing: "BatchTiming | None" = None,
 ) -> "VendorModel":
-    """Return a model behind an API, ready to be called.
+    """Return a model of a provider behind an API, ready to be called.
 
     Raise ConfigurationError if an option does not fit the provider. Raise CredentialError if a key
     is needed and there is none. Raise MissingExtraError if the extra ``llm`` is not installed.
     """
+    provider = PROVIDERS[name]
     _check(provider, model, options)
-    variables = KEYS[provider]
-    key = find_key(variables)
-    if key is None and provider != "openai-compatible" and not options.offline:
-        named = " or ".join(variables)
+    key = find_key(provider.keys)
+    if key is None and not provider.is_own_server and not options.offline:
+        named = " or ".join(provider.keys)
         raise CredentialError(
-            f"{provider}:{model} needs a key: set {named} in the environment or in a .env file here"
+            f"{name}:{model} needs a key: set {named} in the environment or in a .env file here"
         )
     try:
         # Importing takes three seconds, so it happens only when a model is called.
@@ -82,26 +69,26 @@ def make_vendor_model(
         missing = (error.name or "").partition(".")[0]
         if missing == "llm_pv":
             raise
-        package = _PACKAGES.get(missing, missing or "pydantic-ai-slim")
-        raise MissingExtraError(package, "llm", f"call {provider}:{model}") from error
+        package = _PACKAGES.get(missing, provider.package or missing or "pydantic-ai-slim")
+        raise MissingExtraError(package, "llm", f"call {name}:{model}") from error
     except MissingExtraError:
         raise
     except ImportError as error:
         raise ConfigurationError(
-            f"{provider}:{model} cannot be called: {error}; the installed versions do not go "
+            f"{name}:{model} cannot be called: {error}; the installed versions do not go "
             "together: pip install --upgrade 'llm-pv[llm]'"
         ) from error
 
 
 _PACKAGES = {
     "pydantic_ai": "pydantic-ai-slim", "httpx2": "pydantic-ai-slim", "genai_prices": "genai-prices",
-    "google": "google-genai",
+    "openai": "openai", "tenacity": "tenacity",
 }  # fmt: skip
-"""The package of a module, if its name differs."""
+"""The packages of modules that every provider needs."""
 
 
 def _connected(
-    provider: str,
+    provider: Provider,
     model: str,
     options: ModelOptions,
     key: str | None,
@@ -110,67 +97,47 @@ def _connected(
     timing: "BatchTiming | None",
 ) -> "VendorModel":
     from llm_pv.models.connection import Connection
+    from llm_pv.models.price_list import PriceList
     from llm_pv.models.proxies import check_connection
     from llm_pv.models.retrying import Backoff
     from llm_pv.models.vendor_model import VendorModel
 
     connection = Connection(options.timeout_seconds)
     try:
-        endpoint = _endpoint(provider, model, options, key, connection.client)
-        if options.prices is not None:
-            endpoint = replace(endpoint, prices=replace(endpoint.prices, own=options.prices))
+        address = options.base_url or provider.address
+        # The clients require some key: a server without keys ignores it, a preview sends none.
+        endpoint = provider.load()(model, options, address, key or "none", connection.client)
         if not options.offline:
             check_connection(endpoint.model.base_url or "")
+        listed = None if provider.is_own_server else provider.name
         return VendorModel(
-            f"{provider}:{model}" + (f"@{options.base_url}" if options.is_addressed else ""),
+            provider,
+            f"{provider.name}:{model}" + (f"@{options.base_url}" if options.is_addressed else ""),
             options,
             endpoint,
             connection,
+            prices=PriceList(model, listed, address, options.batch, options.prices),
             redact=Redactor(key),
-            variable=KEYS[provider][0],
             backoff=backoff or Backoff(),
             timing=timing,
-            reopen=partial(make_vendor_model, provider, model, backoff=backoff, timing=timing),
+            reopen=partial(make_vendor_model, provider.name, model, backoff=backoff, timing=timing),
         )
     except BaseException:
         connection.close()
         raise
 
 
-def _endpoint(
-    provider: str, model: str, options: ModelOptions, key: str | None, client: "AsyncClient"
-) -> "Endpoint":
-    """Return a vendor's model; each vendor's client is imported only if it is used."""
-    if provider == "openai-compatible":
-        from llm_pv.models.openai_api import compatible_endpoint
-
-        return compatible_endpoint(model, options, key, client)
-    # Without a key nothing is sent, but the clients require some value.
-    key = key or "offline"
-    if provider == "openai":
-        from llm_pv.models.openai_api import openai_endpoint
-
-        return openai_endpoint(model, options, key, client)
-    if provider == "anthropic":
-        from llm_pv.models.anthropic_api import anthropic_endpoint
-
-        return anthropic_endpoint(model, options, key, client)
-    from llm_pv.models.google_api import google_endpoint
-
-    return google_endpoint(model, options, key, client)
-
-
-def _check(provider: str, model: str, options: ModelOptions) -> None:
-    if provider == "openai-compatible" and not options.base_url:
+def _check(provider: Provider, model: str, options: ModelOptions) -> None:
+    if provider.is_own_server and not options.base_url:
         raise ConfigurationError(
-            f"{provider}:{model} needs --base-url, such as http://localhost:8000/v1"
+            f"{provider.name}:{model} needs --base-url, such as http://localhost:8000/v1"
         )
     if options.base_url:
         address = urlsplit(options.base_url)
         if address.username or address.password or address.query:
             raise ConfigurationError(
                 "--base-url must hold no user, password or query, which would be recorded; "
-                f"put the key into {KEYS[provider][0]}"
+                f"put the key into {provider.keys[0]}"
             )
         if address.scheme not in ("http", "https") or not address.hostname:
             raise ConfigurationError(
@@ -183,11 +150,14 @@ def _check(provider: str, model: str, options: ModelOptions) -> None:
     ):
         if value is not None and value not in values:
             raise ConfigurationError(f"{name} {value!r} is none of {', '.join(values)}")
-    if options.api is not None and not provider.startswith("openai"):
-        raise ConfigurationError(f"--api is a choice between OpenAI's interfaces, not {provider}'s")
-    if options.batch and (provider == "openai-compatible" or options.api == "chat"):
+    if options.api is not None and options.api not in provider.interfaces:
         raise ConfigurationError(
-            f"--batch works with openai (responses), anthropic and google, not {provider}"
+            f"--api is a choice between OpenAI's interfaces, not {provider.name}'s"
+        )
+    if options.batch and not (provider.batch and provider.uses_default(options.api)):
+        known = [one.name for one in PROVIDERS.values() if one.batch]
+        raise ConfigurationError(
+            f"--batch works with {', '.join(known)}, not {provider.name}"
             + (" over chat completions" if options.api == "chat" else "")
         )
 

@@ -240,10 +240,7 @@ class VLLMModel(InProcessModel):
         # One token of UTF-8 is at least a byte, and a choice may be spelt in more tokens than
         # its shortest spelling has.
         most = max(longest, *(len(one.encode()) for one in choice)) + 1
-        return {
-            "structured_outputs": StructuredOutputsParams(choice=choice),
-            "max_tokens": most,
-        }
+        return {"structured_outputs": StructuredOutputsParams(choice=choice), "max_tokens": most}
 
     def _score(
         self, batch: Sequence[Sequence[int]], labels: LabelTokens, query: LabelQuery

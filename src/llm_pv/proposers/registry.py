@@ -141,9 +141,7 @@ def make_proposer(
 
 
 def _joined(
-    chosen: Sequence[str | Proposer],
-    make: Callable[..., Proposer],
-    built_in: BuiltIn,
+    chosen: Sequence[str | Proposer], make: Callable[..., Proposer], built_in: BuiltIn
 ) -> Proposer:
     from llm_pv.proposers.proposer_pool import ProposerPool
 

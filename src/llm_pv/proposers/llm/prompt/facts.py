@@ -15,12 +15,7 @@ _MOST_CLASSES = 20
 
 
 def facts(
-    train: Examples,
-    classes: Classes,
-    *,
-    tool_calls: int = 0,
-    noise: float = 0.0,
-    about: str = "",
+    train: Examples, classes: Classes, *, tool_calls: int = 0, noise: float = 0.0, about: str = ""
 ) -> str:
     """Return facts about training rows, one a line; nothing of any other row goes in.
 
