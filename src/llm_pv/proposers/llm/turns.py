@@ -1,7 +1,7 @@
 """Convert model turns and tool calls to records of ``replies.jsonl``, and back."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 from llm_pv.errors import BudgetError, ModelError, RunError
@@ -16,6 +16,16 @@ ON_THE_WAY = frozenset({TURN, TOOL, CALL, FAILED, SHOWN})
 """The kinds of record of this module: those that lead to a reply."""
 
 
+_STORED_AS = {"possibly_billed": "doubtful_tries", "model": "server_model"}
+"""The fields of a `Turn` whose names in a record are others."""
+_STORED = tuple(each.name for each in fields(Turn) if each.name != "notices")
+
+
+def _record(kind: str, conversation: int, number: int, **values: Any) -> Record:
+    """Return a record of a turn; conversations and turns are numbered from 1."""
+    return {"kind": kind, "conversation": conversation, "turn": number, **values}
+
+
 def call_record(conversation: int, number: int, worst: Amount, again: bool = False) -> Record:
     """Return the record of a try about to be made, with its worst case.
 
@@ -24,29 +34,16 @@ def call_record(conversation: int, number: int, worst: Amount, again: bool = Fal
     again
         Whether an earlier try of the same call may be billed too.
     """
-    place = {"conversation": conversation, "turn": number}
-    return {"kind": CALL, **place, "worst": asdict(worst), "again": again}
+    return _record(CALL, conversation, number, worst=asdict(worst), again=again)
 
 
 def failed_record(
     conversation: int, number: int, error: ModelError | BudgetError, worst: Amount, tries: int
 ) -> Record:
-    """Return the record of a call that failed finally.
-
-    Parameters
-    ----------
-    tries
-        The number of its tries that may be billed.
-    """
-    return {
-        "kind": FAILED,
-        "conversation": conversation,
-        "turn": number,
-        "error": str(error),
-        "body": getattr(error, "body", ""),
-        "worst": asdict(worst),
-        "doubtful_tries": tries,
-    }
+    """Return the record of a call that failed finally, after so many tries that may be billed."""
+    body, most = getattr(error, "body", ""), asdict(worst)
+    told = {"error": str(error), "body": body, "worst": most, "doubtful_tries": tries}
+    return _record(FAILED, conversation, number, **told)
 
 
 def turn_record(
@@ -63,8 +60,6 @@ def turn_record(
 
     Parameters
     ----------
-    conversation, number
-        The conversation, and the place of the turn in it, both from 1.
     digest
         Of the prompt the conversation began with.
     worst
@@ -74,69 +69,34 @@ def turn_record(
     asked
         The message that it answers, if that is neither the prompt nor the output of a tool.
     """
-    return {
-        "kind": TURN,
-        "conversation": conversation,
-        "turn": number,
-        "prompt_digest": digest,
-        "asked": asked,
-        "text": turn.text,
-        "calls": [asdict(call) for call in turn.calls],
-        "finish": turn.finish,
-        "usage": asdict(turn.usage),
-        "cost_usd": turn.cost_usd,
-        "seconds": round(turn.seconds, 6),
-        "tries": turn.tries,
-        "doubtful_tries": turn.possibly_billed,
-        "worst": asdict(worst) if worst else None,
-        "exceeded": exceeded,
-        "hosted_calls": turn.hosted_calls,
-        "server_model": turn.model,
-        "raw": dict(turn.raw),
-        "redacted": turn.redacted,
-    }
+    values = asdict(turn)
+    return _record(
+        TURN,
+        conversation,
+        number,
+        prompt_digest=digest,
+        asked=asked,
+        worst=asdict(worst) if worst else None,
+        exceeded=exceeded,
+        **{_STORED_AS.get(name, name): values[name] for name in _STORED},
+    ) | {"seconds": round(turn.seconds, 6)}
 
 
 def tool_record(conversation: int, number: int, call: int, text: str, seconds: float) -> Record:
-    """Return the result of one tool call as a record.
-
-    Parameters
-    ----------
-    conversation, number
-        The turn that requested it.
-    call
-        Its position among the calls of that turn, from 1.
-    """
-    return {
-        "kind": TOOL,
-        "conversation": conversation,
-        "turn": number,
-        "call": call,
-        "text": text,
-        "seconds": round(seconds, 6),
-    }
+    """Return the result of a turn's tool call as a record; the calls are numbered from 1."""
+    return _record(TOOL, conversation, number, call=call, text=text, seconds=round(seconds, 6))
 
 
 def shown_record(conversation: int, digest: str, prompt_digest: str, text: str) -> Record:
-    """Return what a conversation is shown of earlier ones as a record.
+    """Return the text that a conversation is shown of earlier ones as a record.
 
     Parameters
     ----------
-    digest
-        Of the prompt without it.
-    prompt_digest
-        Of the prompt with it.
-    text
-        What is added to the prompt.
+    digest, prompt_digest
+        Of the prompt without the text, and with it.
     """
-    return {
-        "kind": SHOWN,
-        "conversation": conversation,
-        "turn": 1,
-        "base_digest": digest,
-        "prompt_digest": prompt_digest,
-        "text": text,
-    }
+    digests = {"base_digest": digest, "prompt_digest": prompt_digest}
+    return _record(SHOWN, conversation, 1, **digests, text=text)
 
 
 class Recorded:
@@ -249,17 +209,7 @@ def _damaged(record: Mapping[str, Any], error: Exception) -> RunError:
 
 
 def _turn_of(record: Mapping[str, Any]) -> Turn:
-    return Turn(
-        text=record["text"],
-        calls=tuple(ToolCall(**call) for call in record["calls"]),
-        finish=record["finish"],
-        usage=Usage(**record["usage"]),
-        cost_usd=record["cost_usd"],
-        seconds=record["seconds"],
-        tries=record["tries"],
-        possibly_billed=record["doubtful_tries"],
-        hosted_calls=record["hosted_calls"],
-        model=record["server_model"],
-        raw=record["raw"],
-        redacted=record.get("redacted", False),
-    )
+    stored = {"redacted": False, **record}
+    values = {name: stored[_STORED_AS.get(name, name)] for name in _STORED}
+    calls = tuple(ToolCall(**call) for call in values["calls"])
+    return Turn(**values | {"calls": calls, "usage": Usage(**values["usage"])})
