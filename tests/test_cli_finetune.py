@@ -231,7 +231,7 @@ def test_a_job_interrupted_before_its_first_checkpoint_says_so(
 
     monkeypatch.setattr("llm_pv.tracks.finetune.job.run_job", interrupted)
     assert run_seed([*SEED, "--results-path", "run"]) == 130
-    assert "begins anew: there is no checkpoint yet" in capfd.readouterr().err
+    assert "starts over: there is no checkpoint yet" in capfd.readouterr().err
 
 
 def test_losses_count_every_row_once_where_rows_do_not_fill_the_processes_batches(

@@ -310,7 +310,7 @@ def test_a_template_is_filled_in_and_keeps_its_other_braces(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{examples} {exemples}", r"holds \{exemples\}, which stands for nothing"),
+        ("{examples} {exemples}", r"holds \{exemples\}, which is no placeholder"),
         ("no rows", r"has no \{examples\}"),
         ("{{examples}}", r"has no \{examples\}"),
     ],
@@ -594,7 +594,7 @@ def test_what_is_wrong_with_a_template_is_said(tmp_path: Path) -> None:
     path = tmp_path / "template.txt"
     for text, message in (
         ("{b} {examples} {a}",
-         f"the prompt template {path} holds {{a}}, which stands for nothing: there are {known}; "
+         f"the prompt template {path} holds {{a}}, which is no placeholder: there are {known}; "
          "write {{a}} to keep it"),
         ("{labels}",
          f"the prompt template {path} has no {{examples}}: put it where the training rows are to "

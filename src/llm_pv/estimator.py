@@ -384,7 +384,7 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return float(super().score(X, y, sample_weight))
 
     def query(self, X: Any, n: int = 5) -> np.ndarray[Any, Any]:  # noqa: N803
-        """Choose the unlabelled rows whose labels would tell most.
+        """Choose the unlabelled rows whose labels are the most informative.
 
         The committee are the programs of `fit` whose training mistakes are not significantly more
         than the best one's, and their rivals. The first row separates most of them, weighted by
@@ -400,7 +400,7 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Returns
         -------
         ndarray of shape (n_queries,)
-            Numbers of rows, the most telling first; fewer than ``n`` if the programs agree on
+            Numbers of rows, the most informative first; fewer than ``n`` if the programs agree on
             all others.
         """
         check_is_fitted(self)

@@ -36,7 +36,7 @@ _AGENT = Group("Agent", sort_key=1)
 @option_group(_AGENT)
 @dataclass(frozen=True)
 class AgentOptions(LimitOptions):
-    """What the agent may do in each trial, and what all trials may cost."""
+    """Limits of the agent in each trial, and of the cost of all trials."""
 
     steps: int = 30
     "Calls of the Python tool in each trial."

@@ -10,7 +10,7 @@ from llm_pv.errors import ConfigurationError
 
 @dataclass(frozen=True)
 class Flag:
-    """What a published flag means here."""
+    """The translation of a published flag."""
 
     becomes: tuple[str, ...] = ()
     "The words in its place; ``VALUE`` is replaced by its value."

@@ -150,7 +150,7 @@ def finetune(
             metrics = run_job(job, progress, connected)
     except KeyboardInterrupt:
         kept = JobFolder(out).last_checkpoint() is not None
-        then = "goes on from its checkpoint" if kept else "begins anew: there is no checkpoint yet"
+        then = "resumes from its checkpoint" if kept else "starts over: there is no checkpoint yet"
         complain(f"interrupted; the same command with --results-path {out} {then}")
         return INTERRUPTED
     if not first:

@@ -110,7 +110,7 @@ def grid_request(*options: Any, **given: Any) -> "GridRequest":
 
 
 def refuse_options(options: Sequence[str], why: str) -> None:
-    """Raise if there are options that do not go with the others.
+    """Raise if there are options that exclude others.
 
     Raise ConfigurationError if so.
     """

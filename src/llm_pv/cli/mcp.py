@@ -21,7 +21,7 @@ _BUDGETS = Group("Budgets", sort_key=1)
 @option_group(_BUDGETS)
 @dataclass(frozen=True)
 class ServerOptions:
-    """What a run of a client may use."""
+    """Limits of a client's runs."""
 
     programs: int = 200
     "The largest K a client may choose: the most programs it can submit in a run."

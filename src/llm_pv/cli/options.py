@@ -134,7 +134,7 @@ def common_fields(options: Any, kind: Any) -> dict[str, Any]:
 @option_group(OUTPUT)
 @dataclass(frozen=True)
 class OutputOptions:
-    """Where a run goes, and how it is shown."""
+    """The run directory, and how progress is shown."""
 
     out: Annotated[Path | None, Parameter(group=FIRST)] = None
     "Run directory; default a new folder under runs/."

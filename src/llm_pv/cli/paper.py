@@ -60,7 +60,7 @@ class PaperTableOptions:
 @option_group(_MODEL)
 @dataclass(frozen=True)
 class ColumnOptions:
-    """What a model is asked for, on the first of the samplers, and what it may cost."""
+    """Options of the models' columns, on the first of the samplers, and their budget."""
 
     columns: Annotated[
         tuple[Literal["program", "agent", "icl"], ...],

@@ -47,7 +47,7 @@ class Command:
 
 @dataclass(frozen=True)
 class Experiment:
-    """What is measured offline, and what of a model."""
+    """The measurements made offline, and those made with a model."""
 
     title: str
     offline: tuple[Command, ...] = ()

@@ -1,4 +1,4 @@
-"""What a model would be sent and what it may cost, and which rows leave this machine."""
+"""Preview a model's requests and their cost, and name the rows that leave this machine."""
 
 import json
 import sys

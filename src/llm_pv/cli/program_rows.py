@@ -117,4 +117,4 @@ def write_rows(frame: "pd.DataFrame", out: Path | None) -> None:
         data = frame.to_json(orient="records", lines=True, force_ascii=False).encode()
     else:
         data = frame.to_csv(index=False, sep="\t" if suffix == ".tsv" else ",").encode()
-    write_bytes_atomically(out.resolve(), data)  # a link goes on pointing to the file
+    write_bytes_atomically(out.resolve(), data)  # a link keeps pointing to the file

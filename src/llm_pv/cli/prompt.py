@@ -56,7 +56,7 @@ class PromptOptions:
     "Training rows shown at most, drawn by the seed in proportion to the labels."
     answer_format: AnswerFormat = AskingOptions.answer_format
     about: str = ""
-    "What the rows are about, said in the prompt."
+    "A description of the rows, for the prompt."
     noise: float = 0.0
     "Share of labels that may be wrong, such as 0.05."
     tool: Literal["none", "hosted"] = "none"

@@ -25,7 +25,7 @@ from llm_pv.cli.synthesize import preview_grid
 )
 @dataclass(frozen=True)
 class SeedAgent:
-    """What the agent may do in each trial."""
+    """Limits of the agent in each trial."""
 
     steps: int = AgentOptions.steps
     seconds: float = AgentOptions.seconds
@@ -35,7 +35,7 @@ class SeedAgent:
 @option_group(Group("Run", sort_key=4))
 @dataclass(frozen=True)
 class SeedAgentRun(SeedRun):
-    """How the run goes, and where results are written: not over those of ``runner.py``."""
+    """Options of the run, and where results are written: not over those of ``runner.py``."""
 
     out_jsonl: Path = Path("agent_attempts.jsonl")
     "Rows of all trials as JSON lines."

@@ -100,7 +100,7 @@ rows."
 @option_group(_RUN)
 @dataclass(frozen=True)
 class SeedRun:
-    """How the run goes, and where results are written."""
+    """Options of the run, and where results are written."""
 
     attempts: int | None = None
     "Attempts in each trial; default 5, and 200 for the built-in search."

@@ -97,7 +97,7 @@ class _WandB:
 class TrackingObserver(Observer):
     """Passes the events of a run to another observer, and its figures to a tracker.
 
-    A tracker that fails is left out from then on, with one line; the run goes on.
+    A tracker that fails is left out from then on, with one line; the run continues.
     """
 
     def __init__(self, tracker: Tracker, shown: Observer) -> None:

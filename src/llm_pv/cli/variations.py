@@ -127,7 +127,7 @@ def run_all(
 ) -> int:
     """Run every combination, write the report on all and return the exit status.
 
-    A request that is invalid ends it, and so does an interruption; the same command goes on.
+    A request that is invalid ends it, and so does an interruption; the same command resumes it.
     """
     status = 0
     for number, (name, words) in enumerate(lines.items(), start=1):
@@ -135,7 +135,7 @@ def run_all(
         ended = run(words)
         status = max(status, ended)
         if ended == INTERRUPTED:
-            complain(f"the same command with --out {folder} goes on with all of them")
+            complain(f"the same command with --out {folder} resumes all of them")
         if ended in (INTERRUPTED, USAGE_ERROR):
             return ended
     if any((folder / name / "run.json").is_file() for name in lines):

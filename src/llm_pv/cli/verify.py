@@ -28,7 +28,7 @@ _GATE = Group("Gate", sort_key=3)
 @option_group(_GATE)
 @dataclass(frozen=True)
 class GateOptions:
-    """What the program must reach; where it does not, the command ends with status 1."""
+    """Figures the program must reach; if it does not, the command ends with status 1."""
 
     min_accuracy: float | None = None
     "Least accuracy, such as 0.95."

@@ -29,7 +29,7 @@ def interrupt() -> None:
 
 @dataclass(frozen=True)
 class RunView:
-    """What the page shows of a run at one moment."""
+    """The state of a run as the page shows it."""
 
     state: str
     best: str
@@ -56,7 +56,7 @@ class LivePage:
         self._view, self._stop = view, stop
         self._token, self._nonce = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
         self.policy = _POLICY.format(nonce=self._nonce)
-        "What the page may load: its own style and script alone."
+        "Content security policy: the page loads its own style and script alone."
         self._start = time.monotonic()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, self))
         self._host = f"127.0.0.1:{self._server.server_address[1]}"

@@ -1,6 +1,6 @@
 """Read rows where they are: the answer to a database query, and data sets of the Hugging Face Hub.
 
-Every database is asked through its driver's DB-API 2.0 (PEP 249): DuckDB, which also queries CSV,
+Every database is queried through its driver's DB-API 2.0 (PEP 249): DuckDB, which also queries CSV,
 Parquet and JSON files and folders of them, SQLite and PostgreSQL, each for reading alone.
 """
 
@@ -120,7 +120,7 @@ def _opened(database: str) -> tuple[type[Exception], Any]:
 
 
 def _kind(database: str) -> str:
-    """Return what kind of database it is; a file's first bytes tell SQLite from DuckDB."""
+    """Return the kind of a database; a file's first bytes distinguish SQLite from DuckDB."""
     if database.startswith(("postgresql:", "postgres:")):
         return "postgresql"
     if database == FILES:

@@ -1,4 +1,4 @@
-"""What a page shows of a program for a table: its leaves, conditions, mistakes and columns."""
+"""Explain a program for a table: its leaves, conditions, mistakes and columns."""
 
 import math
 import time

@@ -1,4 +1,4 @@
-"""Choose the unlabelled rows whose labels would tell most among the programs still possible.
+"""Choose the unlabelled rows whose labels would best separate the programs still possible.
 
 Query by committee (Seung, Opper and Sompolinsky, COLT 1992), with the programs of a run as the
 committee. Only training mistakes decide which programs are possible, so that rows that are
@@ -132,7 +132,7 @@ def choose_queries(
     *,
     n: int,
 ) -> list[Query]:
-    """Return the rows to label, the most telling first; fewer if the programs agree on the rest."""
+    """Return the most informative rows to label; fewer if the programs agree on the rest."""
     if not likely or not inputs:
         return []
     runs = sandbox.predict_many(list(likely), Batch(inputs))
@@ -161,7 +161,7 @@ def most_telling(
     """Return the rows that separate hypotheses, each with its own disagreement.
 
     Each row is the one that separates the largest weight of pairs which the rows before it leave
-    together; when all are separated, it begins anew with the rows left.
+    together; when all are separated, it starts over with the rows left.
 
     Parameters
     ----------

@@ -143,7 +143,7 @@ class _Check:
         return False
 
     def answered(self, first: int) -> list[int]:
-        """Return those of so many first rows that were answered at first."""
+        """Return the rows among the first ones that were answered in the first run."""
         return [row for row in self._known if row < first]
 
     def not_compared(self, judged: int) -> list[int]:

@@ -88,7 +88,7 @@ def _reading(source: str) -> tuple[dict[str, None], str]:
 def verified_rivals(
     selection: Selection, splits: Splits, sandbox: Sandbox
 ) -> tuple[VerifiedRival, ...]:
-    """Return programs that the validation rows do not tell from the selected one.
+    """Return programs that the validation rows do not distinguish from the selected one.
 
     If it makes no validation error, these are the rivals that its proposer named and that make none
     either. Otherwise they are other attempts that make no more errors than chance explains. None is

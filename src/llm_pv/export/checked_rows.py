@@ -74,13 +74,13 @@ def _short(row: Input) -> str:
 
 
 def require_run(saved: SavedProgram) -> None:
-    """Raise if a program stands alone, without its columns and classes.
+    """Raise if a program was loaded without its columns and classes.
 
     Raise ConfigurationError if so.
     """
     if saved.columns is None or saved.classes is None:
         raise ConfigurationError(
-            f"{saved.path} stands alone, without the types of its columns and its classes: give "
+            f"{saved.path} has no record of the types of its columns and its classes: give "
             "the run directory"
         )
 

@@ -32,7 +32,7 @@ _WIDEST = 2**63
 
 @dataclass(frozen=True)
 class ExportedSQL:
-    """What `export_sql` wrote."""
+    """The result of `export_sql`."""
 
     text: str
     "The expression, or the view."
@@ -54,7 +54,7 @@ def export_sql(
 ) -> ExportedSQL:
     """Return a program as SQL that gives the confined program's answer on every row tried.
 
-    Raise ConfigurationError if DuckDB or sqlglot is not installed, or the program stands alone.
+    Raise ConfigurationError if DuckDB or sqlglot is not installed, or the program has no run.
     Raise ProgramError if a construct has no translation, or an answer differs.
 
     Parameters

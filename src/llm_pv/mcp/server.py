@@ -350,7 +350,7 @@ def _result(run: OpenRun) -> LearnedProgram:
 
 
 async def _in_thread(work: Callable[[], T]) -> T:
-    """Do something that blocks in a thread, so that the server goes on answering."""
+    """Do something that blocks in a thread, so that the server keeps answering."""
     with _errors_as(ToolError):
         return await anyio.to_thread.run_sync(work)
 

@@ -36,7 +36,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}")
 
 @dataclass(frozen=True)
 class WorkspaceSettings:
-    """What a server's clients may use; the split is no choice of theirs."""
+    """Settings of a server; its clients cannot change the split."""
 
     folder: Path
     out: Path
@@ -56,7 +56,7 @@ class WorkspaceSettings:
 
 
 class Workspace:
-    """The open runs of a server; several can be worked on at once, from several threads.
+    """The open runs of a server; safe to use from several threads.
 
     A file is split in one way only, also by later servers with the same run directories: opened
     again with another target or another grouping, its training rows would include validation rows

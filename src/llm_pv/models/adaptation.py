@@ -68,7 +68,7 @@ class Prepared:
 
 
 class Adaptation:
-    """What a server was found to accept; all later requests follow it."""
+    """Records what a server accepts, and changes all later requests accordingly."""
 
     def __init__(self, name: str, endpoint: Endpoint, max_output_tokens: int) -> None:
         self._name = name

@@ -267,7 +267,7 @@ class InProcessModel(LanguageModel):
     def _pieces(
         self, prompts: Sequence[str], query: LabelQuery
     ) -> Iterator[tuple[list[int], list[list[int]]]]:
-        """Yield, for neighbours alike up to their last line, the beginning's tokens and the rests'.
+        """Yield the tokens of a shared prefix, and those of the rests, for consecutive prompts.
 
         They are cut at the end of a line. That the tokenizer reads the parts as it reads the whole
         is seen by the first prompt; the others are the same on both sides of the cut.

@@ -19,7 +19,7 @@ class LanguageModel(ABC):
     """
 
     name: str
-    "What the user asked for, such as ``openai:gpt-5.4``."
+    "The name that the user gave, such as ``openai:gpt-5.4``."
     identity: str
     "Everything that decides its answers, as one line without secrets."
     destination: str | None = None

@@ -46,7 +46,7 @@ _ANSWERS = (
     *("message", "messages", "content", "text", "output", "output_text", "response"),
     *("generated_text", "completion"),
 )
-"""Where servers put what was said, the likeliest first."""
+"""Keys under which servers put the message, the likeliest first."""
 _CALL_KINDS = ("function", "custom", "code_interpreter")
 _REASONS = ("finish_reason", "stop_reason", "finishReason", "done_reason")
 _WRAPPERS = ("data", "result", "body")
@@ -330,7 +330,7 @@ def _entries(values: Any, read: Callable[[Any], Reply | None]) -> list[Reply]:
 
 
 _OTHERS = ("/messages", ":generateContent")
-"""Where Anthropic and Google are asked."""
+"""The paths of Anthropic's and Google's interfaces."""
 
 _Reader = Callable[[list[Reply]], Reply | Failure]
 

@@ -1,4 +1,4 @@
-"""Read responses, OpenAI's newer form, leniently; what was said is kept as the server sent it."""
+"""Read responses, OpenAI's newer form, leniently; the output is kept as the server sent it."""
 
 from typing import Any
 

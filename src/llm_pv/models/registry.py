@@ -67,7 +67,7 @@ class Provider:
         return bool(self.interfaces) and not self.address
 
     def uses_default(self, api: str | None) -> bool:
-        """Return whether the default API is used if this one is asked for."""
+        """Return whether this choice of an API means the default one."""
         return self.interfaces[0] == (api or self.interfaces[0])
 
     def load(self) -> Any:

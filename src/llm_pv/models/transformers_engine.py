@@ -2,7 +2,7 @@
 
 For labels, the keys and values of the beginning that prompts share are computed in one pass and
 copied for every batch; each prompt then costs its own few tokens. Where a model's state cannot be
-shared so (recurrent ones), every prompt is worked out whole and alone.
+shared (recurrent models), every prompt is computed separately.
 """
 
 import copy

@@ -132,7 +132,7 @@ def padded(
 
 
 def _repeated(cache: Any, rows: int) -> Any:
-    """Return a cache for so many rows that begin alike; nothing is copied until it grows."""
+    """Return a cache for several rows with this prefix; nothing is copied until it grows."""
     repeated = copy.copy(cache)
     repeated.layers = []
     for layer in cache.layers:

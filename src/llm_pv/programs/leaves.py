@@ -272,7 +272,7 @@ def _number(node: ast.expr) -> float | None:
 
 
 def _places(node: ast.AST) -> list[tuple[ast.expr, Any, Any, bool]]:
-    """Return the conditions directly in a node, where each stands, and what leaves it out."""
+    """Return the conditions directly in a node, the place of each, and the code without it."""
     found: list[tuple[ast.expr, Any, Any, bool]] = []
     match node:
         case ast.BoolOp(op=op, values=values):

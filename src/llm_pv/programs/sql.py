@@ -1,4 +1,4 @@
-"""From a program to one SQL expression in DuckDB's dialect, where it lies within what translates.
+"""Translate a program to one SQL expression in DuckDB's dialect, if its constructs allow.
 
 A small abstract interpreter: every name has a `SqlValue`, conditions become CASE, local names and
 functions of the program are put in place, loops over constants are written out. What this does not

@@ -33,7 +33,7 @@ _CONVERSIONS = {
 
 @dataclass
 class SqlScope:
-    """What names mean at one place: their values, and what is known or has been evaluated there."""
+    """The scope at one place: values of names, and what is known or evaluated there."""
 
     names: dict[str, SqlValue]
     present: frozenset[str] = frozenset()

@@ -34,7 +34,7 @@ class SqlValue:
     "int, float, str, bool, none, label, list, dict, row or function."
     nullable: bool = False
     fallible: bool = False
-    "Whether NULL stands for None, for an error."
+    "Whether NULL means None, and whether it means an error."
     const: object = _NOTHING
     "The Python value, where it is known."
     items: tuple["SqlValue", ...] = ()
@@ -46,7 +46,7 @@ class SqlValue:
     counts: bool = False
     "Whether a whole number is never negative."
     extra: object = None
-    "What a function, module or unknown name is."
+    "The function, module or unknown name itself."
 
     def __post_init__(self) -> None:
         if len(self.sql) > _MOST_CHARACTERS:

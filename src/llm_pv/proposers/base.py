@@ -172,7 +172,7 @@ class Proposer(ABC):
 
     @property
     def about(self) -> str:
-        """What the user wrote about the rows; the run and its report keep it."""
+        """The user's description of the rows, which the run and its report keep."""
         return ""
 
     @property

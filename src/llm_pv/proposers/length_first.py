@@ -17,7 +17,7 @@ from llm_pv.search.rivals import Difference, rivals_of
 
 Progress = Callable[[str, int], None]
 HAND_OVER_SECONDS = 2.0
-"""How often what was found is handed over, in case the search is stopped from outside."""
+"""The interval of interim results, in case the search is stopped from outside."""
 MOST_HANDED_OVER = 40
 
 
@@ -25,7 +25,7 @@ class LengthFirst(Proposer):
     """The built-in proposer: finds readable programs without a model.
 
     Results depend on the rows, the classes and the seed alone, unless the time cap cuts the search
-    short; `hit_time_cap` tells.
+    short, which `hit_time_cap` reports.
 
     Parameters
     ----------

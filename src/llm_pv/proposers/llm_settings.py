@@ -102,7 +102,7 @@ paper."
         Raises
         ------
         ConfigurationError
-            If it cannot run where it is asked to.
+            If it cannot run there.
         """
         wanted = self.tool
         if wanted is None or (wanted == "any" and "hosted" not in model.tool_places):

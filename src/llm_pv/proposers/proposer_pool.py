@@ -18,7 +18,7 @@ from llm_pv.proposers.spending import Spending
 class ProposerPool(Proposer):
     """Joins proposers, whose programs are candidates of one run under one certificate.
 
-    The free ones propose first, one after another; then the attempts of the others go round among
+    The free ones propose first, one after another; then the attempts of the others alternate among
     them and are read as they end. If the run stops at a program of a free proposer, no other is
     called. A model that fails, for its key or its quota, is left out, with a warning; an error is
     raised only if none was answered. Every proposal, turn and tool call is recorded with the name

@@ -21,7 +21,7 @@ _PUBLISHED_ROWS = 200
 """Labelled rows of the published figures."""
 
 _REPEATED = {"seed", "trial"}
-"""What repetitions of one job of a sweep differ in."""
+"""Settings in which repetitions of one job of a sweep differ."""
 
 
 @dataclass(frozen=True)
@@ -333,7 +333,7 @@ def _labels(
 ) -> dict[tuple[str, str], str]:
     """Return the names of methods that two runs measured in the same setting, by method and run.
 
-    Where the runs asked a model in different ways, these tell them apart; else their names do.
+    Runs are named by the ways a model was asked, if these differ; else by their own names.
     """
     parts = _parts_of_sweeps(runs)
     measured: dict[str, dict[Setting, set[str]]] = {}

@@ -124,7 +124,7 @@ def dynamics(comparison: Comparison) -> Figure:
 def complete_attempts(
     comparison: Comparison,
 ) -> Iterator[tuple[Setting, str, int, list[list[float]]]]:
-    """Yield settings with methods whose trials made every attempt, and what validation said.
+    """Yield settings with methods whose trials made every attempt, and their validation results.
 
     That is the validation accuracy of every attempt of every trial, 0 where there was no program.
     """

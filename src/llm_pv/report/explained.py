@@ -42,7 +42,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class Explanation:
-    """What was recorded of a selected program for a table."""
+    """The recorded explanation of a selected program for a table."""
 
     lines: tuple[Line, ...]
     "Empty for a program that is no chain of conditions."

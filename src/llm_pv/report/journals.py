@@ -31,7 +31,7 @@ class AttemptRecord:
 
     @property
     def trouble(self) -> str:
-        """What went wrong: the error, or how the program ended."""
+        """The error, or how the program ended."""
         return self.reason or ("" if self.outcome == "finished" else self.outcome)
 
 
@@ -51,7 +51,7 @@ class SelectionRecord:
     delta: float | None = None
     remarks: Mapping[int, str] = field(default_factory=dict)
     explanation: Mapping[str, Any] = field(default_factory=dict)
-    "What `llm_pv.report.explained` reads; empty for old runs and for rows that are no table."
+    "The record that `llm_pv.report.explained` reads; empty for old runs and rows of no table."
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ ALPHA = 0.05
 
 @dataclass(frozen=True)
 class Pair:
-    """What two predictors did on the same rows."""
+    """The results of two predictors on the same rows."""
 
     accuracy_a: float | None = None
     accuracy_b: float | None = None

@@ -82,7 +82,7 @@ class TrialRecord:
     answer_tokens: int = 0
     "Tokens read and written, of in-context learning."
     evaluations: tuple[Evaluation, ...] = ()
-    "What was evaluated while a model was trained."
+    "Evaluations made during training."
     rows_digest: str = ""
     "The digest of the user's rows in this trial's split; empty if unknown."
     shared_rows: bool = False
@@ -330,7 +330,7 @@ def _with_journals(
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RunError(
-            f"{place} are damaged or of another version ({error!r}); restore the files or run anew"
+            f"{place} are damaged or of another version ({error!r}); restore the files or rerun"
         ) from error
 
 
@@ -353,7 +353,7 @@ def _grouped(path: Path, records: Sequence[Record]) -> dict[tuple[str, ...], lis
             groups.setdefault(_key(record), []).append(record)
         except KeyError as error:
             raise RunError(
-                f"{path}: a line of a journal names no {error}; restore the files or run anew"
+                f"{path}: a line of a journal names no {error}; restore the files or rerun"
             ) from error
     return groups
 

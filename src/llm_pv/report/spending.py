@@ -1,4 +1,4 @@
-"""What models took over some runs: tokens, dollars, and calls without an answer."""
+"""Sum the use of models over some runs: tokens, dollars, and calls without an answer."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

@@ -43,7 +43,7 @@ class Conversations:
 
     entries: tuple[ConversationEntry, ...] = ()
     note: str = ""
-    "What is left out, empty if nothing is."
+    "A note on omitted content, empty if there is none."
 
 
 def conversation_characters(conversations: Mapping[Place, RecordedConversation]) -> int:

@@ -11,7 +11,7 @@ from llm_pv.runs.journal import Record, iterate_journal
 from llm_pv.runs.reading import read_prompt
 
 Role = Literal["prompt", "thoughts", "reply", "call", "result", "answer", "error"]
-"""What a message is: ours are ``prompt``, ``result`` and ``answer``, the others the model's."""
+"""The kind of a message: ours are ``prompt``, ``result`` and ``answer``, the others the model's."""
 
 TITLES: Mapping[Role, str] = {
     "prompt": "prompt",
@@ -50,7 +50,7 @@ class RecordedConversation:
     digest: str = ""
     prompt: str = ""
     messages: list[Message] = field(default_factory=list)
-    "What follows the prompt."
+    "The messages after the prompt."
     turns: int = 0
     tool_calls: int = 0
     cost_usd: float | None = 0.0

@@ -21,7 +21,7 @@ Message = tuple[str, tuple[Any, ...]]
 
 @dataclass(frozen=True)
 class Known:
-    """What a run directory holds of one cell, enough to continue it on another machine."""
+    """The records of one cell in a run directory, enough to continue it on another machine."""
 
     cell: Cell
     finished: bool

@@ -1,7 +1,7 @@
 """The runner: computes cells concurrently, records them, resumes runs, and ends them.
 
 A track says what a cell is (`CellTask`) and what is computed in one (`CellFunction`); an executor
-says where. The runner leaves out what is finished, records failures with their reasons and goes
+decides where. The runner skips finished cells, records failures with their reasons and goes
 on, ends where no cell can do better (a full disk, a refused key), and passes events on.
 """
 

@@ -33,7 +33,7 @@ _MOST_LOAD = 5.0
 
 @dataclass(frozen=True)
 class Limits:
-    """What one candidate may use.
+    """Limits of one candidate.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ DEFAULT_LIMITS = Limits()
 
 @dataclass(frozen=True)
 class ToolLimits:
-    """What one call of the Python tool may use.
+    """Limits of one call of the Python tool.
 
     Raise ConfigurationError if a limit is not positive, or beyond what a system can count.
 

@@ -24,7 +24,7 @@ from types import CodeType, ModuleType
 from typing import Any
 
 CODE_FILE = "<code>"
-"""What tracebacks call the code."""
+"""The file name of the code in tracebacks."""
 _EARLIER = "<call "
 _usual_print = print
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
@@ -40,7 +40,7 @@ class Script:
     check: bool = False
     "Whether the function ``check`` is there."
     survey: str | None = None
-    "What the function ``survey`` prints; None for no such function."
+    "The output of the function ``survey``; None for no such function."
 
     def encoded(self) -> str:
         """Return the script as ASCII text."""

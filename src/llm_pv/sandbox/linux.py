@@ -121,7 +121,7 @@ class Zygote:
                 self.close()
                 complaints.seek(0)
                 last = complaints.read().decode(errors="replace").strip().splitlines()[-1:]
-                said = last[0] if last else "it said nothing"
+                said = last[0] if last else "it printed nothing"
                 raise SandboxError(f"the sandbox's process ended at its start: {said}") from None
             except BaseException:
                 self.close()

@@ -34,7 +34,7 @@ SUPPORT: dict[str, tuple[str, ...]] = {
         "scipy.special",
     ),
 }
-"""What the packages import only when some function of theirs is called."""
+"""Modules that the packages import only when some function of theirs is called."""
 
 NEEDED_LATE: tuple[str, ...] = (
     "_strptime", "collections.abc", "copyreg", "encodings.ascii",
@@ -45,4 +45,4 @@ NEEDED_LATE: tuple[str, ...] = (
     "encodings.utf_8_sig", "html.entities", "html.parser", "json.tool", "linecache", "locale",
     "opcode", "traceback", "tracemalloc",
 )  # fmt: skip
-"""What the modules a candidate may import only import when some function of theirs is called."""
+"""Modules that a candidate's permitted modules import only when a function of theirs is called."""

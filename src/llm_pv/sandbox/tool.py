@@ -50,7 +50,7 @@ class ToolResult:
     """The result of one call of the Python tool."""
 
     output: str
-    """What the model is shown: stdout and stderr in the order they were written, the traceback of
+    """The text for the model: stdout and stderr in the order they were written, the traceback of
     an error among them, cut in the middle to the limit; then, in brackets, why the code was ended
     early, or that it printed nothing. Control characters are shown by pictures."""
     outcome: Outcome

@@ -40,7 +40,7 @@ _KEPT_VARIABLES = ("SYSTEMROOT", "TEMP", "TMP", "TMPDIR")  # Windows needs the f
 
 
 class _Job(NamedTuple):
-    """What the fresh process is to do: a program over inputs, or an exploration of rows."""
+    """The job of a new process: a program over inputs, or an exploration of rows."""
 
     kind: str
     source: str

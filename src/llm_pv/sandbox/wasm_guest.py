@@ -47,7 +47,7 @@ class _Records(ResultWriter):
 
 
 class Guest:
-    """What answers the functions of `wasm_guest.wit`: one program, loaded once, then stepped."""
+    """Implements the functions of `wasm_guest.wit`: one program, loaded once, then stepped."""
 
     def __init__(self) -> None:
         self._inputs: Iterator[object] = iter(())

@@ -63,7 +63,7 @@ def products(words: Words, length: int, rows: int) -> list[int]:
 
 
 def rough_composites(words: Words, length: int, rows: int) -> Symbols:
-    """Draw composites without a factor below 1,000, alike to primes in first and last digits.
+    """Draw composites without a factor below 1,000, similar to primes in first and last digits.
 
     They are what is left of random numbers when those with small factors and the primes are
     taken out, so that no digit is distributed differently from a prime's.

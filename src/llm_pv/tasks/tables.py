@@ -1,4 +1,4 @@
-"""Tables: rows of features, anonymous unless asked otherwise, with the label that came with them.
+"""Tables: rows of features, anonymous by default, with the label of their source.
 
 ``x0:0.41,x1:c3`` is a row of one number and one category; a program receives it as the dict
 ``{"x0": 0.41, "x1": "c3"}``. Missing values are None. There is one sampler: the rows are what
@@ -212,7 +212,7 @@ class TableOptions:
 
         Rows that occur in both classes are left out.
 
-        Raise DataError if the table cannot be had, or has too few rows.
+        Raise DataError if the table is not available, or has too few rows.
         """
         table = read_table(_SOURCES[self.name], self.path)
         numeric = [_is_numeric([row[i] for row in table.rows]) for i in range(len(table.columns))]

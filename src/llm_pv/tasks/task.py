@@ -1,4 +1,4 @@
-"""What a benchmark task is: a target function, samplers, and the lengths it allows."""
+"""Benchmark tasks: a target function, samplers, and the lengths it allows."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -51,7 +51,7 @@ class DataSet:
     columns: dict[str, Any] = field(default_factory=dict)
     "Columns of its row in the summary if it has no results."
     alphabet: str = ""
-    "What its inputs are written in, if known."
+    "The alphabet of its inputs, if known."
     skipped: str = ""
     "Why it cannot be drawn; empty if it can."
     others: Callable[[], dict[int, Examples]] = dict

@@ -1,4 +1,4 @@
-"""Published figures, to stand beside measured ones and never to be mixed with them.
+"""Published figures, shown beside measured ones and never mixed with them.
 
 ``published_accuracy.csv`` holds test accuracies in percent as published by the authors of "LLM
 Priors for ERM over Programs" (arXiv 2510.14331) and in their repository, on the paper's sampler.

@@ -70,7 +70,7 @@ class Dialogue:
     tolerated: int = 0
     "A program with at most this many wrong training rows is not sent back."
     earlier: EarlierPrograms | None = None
-    "What later conversations are shown of earlier ones; None for nothing."
+    "The earlier programs to show to later conversations; None for none."
 
     def opening(self, conversation: int) -> tuple[str, str]:
         """Return the first message of a conversation that is about to begin, and its digest.

@@ -1,4 +1,4 @@
-"""What later attempts are shown of earlier ones: programs with their accuracy in training."""
+"""Show later attempts the programs of earlier ones, with their training accuracy."""
 
 import hashlib
 import threading
@@ -40,7 +40,7 @@ class EarlierPrograms:
         Parameters
         ----------
         mistakes
-            The training rows that each gets wrong; nothing else of the rows is looked at.
+            The training rows that each gets wrong.
         """
         behaviours = [_behaviour(each) for each in mistakes]
         with self._lock:
@@ -80,7 +80,7 @@ class EarlierPrograms:
 
 
 def _behaviour(mistakes: Sequence[Mistake]) -> str:
-    """Return a digest of a program's answers: its mistakes, all errors being alike."""
+    """Return a digest of a program's answers: its mistakes; all errors count as equal."""
     answers = [(one.input, None if one.failed else one.got) for one in mistakes]
     return hashlib.sha256(repr(answers).encode("utf-8", "surrogatepass")).hexdigest()
 

@@ -133,7 +133,7 @@ class Scheduler:
             self._context.admission.release()
 
     def _conversation(self, first: int, number: int, samples: int) -> Conversation:
-        """Return a conversation whose first call starts so many; those open alike."""
+        """Return a conversation whose first call starts several, all with the same opening."""
         opening = self._dialogue.opening(first)
         seed = attempt_seed(self._seed, number)
         return Conversation(self._dialogue, number, opening, seed=seed, samples=samples)

@@ -1,4 +1,4 @@
-"""What the built-in search sees in training rows, as a text for a model that explores them."""
+"""Survey training rows with the built-in search, as text for a model that explores them."""
 
 import re
 import threading
@@ -38,13 +38,13 @@ MOST_CHARACTERS = 160
 FEW_SYMBOLS = 4
 MOST_COLUMNS = 30
 MOST_FORMATTED = 100
-"""Columns that are looked at for formats and constants."""
+"""The most columns examined for formats and constants."""
 MOST_LOOKED_AT = 2_000
-"""Conditions among which those of other columns are looked for."""
+"""The number of best conditions among which those of other columns are searched."""
 ALIKE = 0.92
-"""A condition that agrees with a better one on so many rows is not shown."""
+"""The share of rows on which two conditions must agree for only the better one to be shown."""
 Gain: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
-"""The bits that each condition tells."""
+"""The information of each condition about the label, in bits."""
 _RUNS = re.compile(r"[0-9]+|[a-z]+|[A-Z]+|[^\W\d_]+", re.DOTALL)
 
 
@@ -217,7 +217,7 @@ def _shape(text: str, with_sizes: bool) -> str:
 
 
 def informative_conditions(problem: Problem) -> list[str]:
-    """Return the conditions that tell most of the label, each with its counts by label."""
+    """Return the most informative conditions about the label, each with its counts by label."""
     problem.scale = SCALE
     bank = Bank(problem)
     guard = problem.guard

@@ -52,7 +52,7 @@ def next_call(
 
 
 def output_limit(model: LanguageModel, sent: int) -> int:
-    """Return how many tokens an answer to so many may have."""
+    """Return the most tokens of an answer to a conversation of this many tokens."""
     window = model.context_tokens
     if window is None:
         return model.max_output_tokens

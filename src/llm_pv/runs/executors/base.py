@@ -1,4 +1,4 @@
-"""What the runner needs of an executor, and what a cell finds where it is computed."""
+"""The interface between the runner, executors, and the functions that compute cells."""
 
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -46,7 +46,7 @@ class CellTask:
 
     cell: Cell
     inputs: Any = None
-    "What the track's function takes; it can be pickled where cells go to other machines."
+    "The argument of the track's function; picklable if cells run on other machines."
     columns: Mapping[str, Any] = field(default_factory=dict)
     "Columns of the cell's row in the summary, should it be skipped or fail."
     skipped: str = ""
@@ -55,7 +55,7 @@ class CellTask:
 
 @dataclass(frozen=True)
 class CellContext:
-    """What a cell finds where it is computed."""
+    """The services for the function that computes a cell."""
 
     results: Results
     "Where its results go: the run directory, or a relay to it."
@@ -65,7 +65,7 @@ class CellContext:
     sandbox: Sandbox | None = None
     "Where programs run; None for a track that runs none."
     opened: Any = None
-    "What the executor opened once for many cells, such as a model; None without."
+    "An object that the executor opened once for many cells, such as a model; None for none."
 
 
 CellFunction = Callable[[Any, CellContext], None]

@@ -1,4 +1,4 @@
-"""What a baseline is: a name, a grid of settings, and a way to fit.
+"""The interface of baselines: a name, a grid of settings, and a way to fit.
 
 A baseline sees a matrix of features and the classes as whole numbers. Everything else (reading
 strings and tables, cross-validation, several cores, files) is done around it.

@@ -58,7 +58,7 @@ def _run(nodes: Sequence[str | int], columns: Sequence[int], every_row: int) -> 
 
 @dataclass(frozen=True)
 class Evolution:
-    """How an evolution goes."""
+    """Parameters of an evolution."""
 
     population: int
     "Expressions alive at once."

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from llm_pv.data.examples import Input, Scalar
 
 Kind = Literal["symbol", "number", "flag"]
-"""What a feature is: a character's rank, a quantity, or 0 and 1."""
+"""The kind of a feature: a character's rank, a quantity, or 0 and 1."""
 
 MOST_CHARACTERS = 2_000
 """Characters of a string that become features; what comes after is left out."""

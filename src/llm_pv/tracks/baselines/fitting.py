@@ -56,7 +56,7 @@ def _codes(position: Mapping[str, int], labels: Sequence[str]) -> Codes:
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """What a fitted model says of each split, and how long that took in seconds."""
+    """The predictions of a fitted model for each split, and their duration in seconds."""
 
     train: Codes
     validation: Codes

@@ -1,4 +1,4 @@
-"""What a run of baselines ends with: for each task, length and sampler, each baseline's trials."""
+"""Results of a run of baselines: for each task, length and sampler, each baseline's trials."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -53,7 +53,7 @@ class BaselinesCell:
     unbalanced: bool
     "Whether the classes are unequal in some trial, so that balanced accuracy matters."
     warnings: tuple[str, ...]
-    "What the user should know of the rows, each warning once."
+    "Warnings about the rows, each once."
     published_test_accuracy: dict[str, float]
     "Published test accuracies of baselines, as shares; not measured here."
 

@@ -115,7 +115,7 @@ def run_baselines(
     """Fit baselines on the data sets of a grid, those that `run_grid` learns from, or on rows.
 
     What cannot be is recorded as skipped, what ends in an error as failed, each with its reason,
-    and the run goes on. The same call resumes a run that was interrupted; other models may be
+    and the run continues. The same call resumes a run that was interrupted; other models may be
     added to it.
 
     Raise ConfigurationError if the request is invalid as a whole; nothing was written then. Raise

@@ -95,7 +95,7 @@ def choose_settings(
     map_jobs: MapJobs = map_here,
     validation: tuple[Features, Codes] | None = None,
 ) -> Choice:
-    """Choose settings by cross-validation; of equals, those that stand first in the grid.
+    """Choose settings by cross-validation; of equals, the first in the grid.
 
     A baseline whose published grid is chosen by validation rows is fitted on the training rows once
     for each point, and tried on those.

@@ -17,7 +17,7 @@ from typing import Any
 from llm_pv.errors import ConfigurationError
 
 Config = Mapping[str, Any]
-"""What a ``config.json`` holds."""
+"""The content of a ``config.json``."""
 
 _SIZES = (
     "model_type", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",

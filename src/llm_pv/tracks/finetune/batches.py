@@ -92,7 +92,7 @@ def _code_points(text: str) -> bytes:
 
 
 Batch = dict[str, torch.Tensor]
-"""What a model is called with."""
+"""The arguments of a model's forward pass."""
 
 
 class EncodedRows(Dataset[Batch]):
@@ -209,7 +209,7 @@ class Sets:
 
     train: EncodedRows | OnlineBatches
     test: EncodedRows
-    "What is trained on, and tested."
+    "The training and the test rows."
     longer: tuple[EncodedRows, ...]
     "Test rows of other lengths."
     recent: RecentRows | None

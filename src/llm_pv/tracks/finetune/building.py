@@ -40,7 +40,7 @@ _FROM_PADDING = {
 """Families that count positions from that of the padding token, and so need one more."""
 
 _PROBLEM = "single_label_classification"
-"""What a head is trained for, whatever a configuration says."""
+"""The problem type of every head, whatever a configuration says."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What is measured while a model is trained."""
+"""Measurements made while a model is trained."""
 
 import math
 import time
@@ -61,7 +61,7 @@ class TrainingEvaluation:
 
 @dataclass
 class Measures:
-    """Everything measured so far; it goes into every checkpoint and comes back from there."""
+    """Everything measured so far; saved with every checkpoint and restored from it."""
 
     evaluations: list[TrainingEvaluation] = field(default_factory=list)
     seconds: float = 0.0

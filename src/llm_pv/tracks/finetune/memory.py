@@ -1,4 +1,4 @@
-"""What training takes in memory, worked out from a configuration before anything is built.
+"""Estimate the memory of training from a configuration, before anything is built.
 
 Counts are exact for the decoder families below, which share one layout; for others the caller
 counts parameters on a model without storage. Activations are an estimate: what the layers keep for
@@ -16,7 +16,7 @@ from llm_pv.tracks.finetune.architectures import Config
 GIB = 1024**3
 
 _RUNTIME = 600 * 1024**2
-"""What torch and its libraries take themselves."""
+"""The memory of torch and its libraries themselves, in bytes."""
 
 _MARGIN = 1.05
 """For what allocators lose between blocks."""
@@ -101,7 +101,7 @@ def adapter_parameters(config: Config, rank: int, classes: int) -> int:
 
 @dataclass(frozen=True)
 class Load:
-    """What a step of training has to hold."""
+    """The memory of one training step."""
 
     parameters: int
     trained: int

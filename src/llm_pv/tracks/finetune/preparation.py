@@ -18,7 +18,7 @@ _GPU_FILES = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg", "/dev/kfd")
 
 @dataclass(frozen=True)
 class ProcessGroup:
-    """The processes of one job, as torchrun and accelerate launch tell them."""
+    """The processes of one job, as torchrun and accelerate launch set them."""
 
     rank: int = 0
     size: int = 1
@@ -132,7 +132,7 @@ _EVAL_ROWS = 1_024
 
 @dataclass(frozen=True)
 class Preparation:
-    """What is settled about a job before anything is built."""
+    """The properties of a job that are known before anything is built."""
 
     world: ProcessGroup
     architecture: Architecture
@@ -147,7 +147,7 @@ class Preparation:
     positions: int | None
     "Positions of the model; None where a pretrained one does not say."
     load: memory.Load
-    "What a step takes in memory."
+    "The memory of one training step."
 
     def eval_rows(self, longest: int) -> int:
         """Return how many rows a process evaluates at once."""
@@ -155,7 +155,7 @@ class Preparation:
 
 
 def prepare(job: Job, world: ProcessGroup) -> Preparation:
-    """Check a job as far as that goes without torch.
+    """Check a job as far as possible without torch.
 
     Raise ConfigurationError if options do not go together, the device is not there, or the model
     does not fit. Raise MissingExtraError if a package is missing.

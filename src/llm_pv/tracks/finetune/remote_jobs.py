@@ -30,9 +30,9 @@ class RemoteJob:
     job: Job
     "The job; its rows need no file."
     config: str | None
-    "What the configuration file of its model holds, None without one."
+    "The content of its model's configuration file, None without one."
     folder: Path
-    "Where the driver runs; a model in a relative folder is looked for from there."
+    "Where the driver runs; relative folders of models are relative to it."
 
     @classmethod
     def of(cls, job: Job) -> "RemoteJob":

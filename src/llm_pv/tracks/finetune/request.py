@@ -1,4 +1,4 @@
-"""What a user asks for: a model, rows, and how it is trained."""
+"""The request of a user: a model, rows, and how it is trained."""
 
 import math
 import sys
@@ -58,7 +58,7 @@ llama3_finetune, deepseek_finetune or hf:FOLDER_OR_NAME (pretrained). Default qw
     def architecture(self) -> Architecture:
         """Return the model asked for.
 
-        Raise ConfigurationError if there is none, or an option does not go with it.
+        Raise ConfigurationError if there is none, or an option does not fit it.
         """
         found = architecture(self.name, self.config_file)
         owned = {"vocab_size": "vocabulary", "context_length": "positions",
@@ -244,7 +244,7 @@ class Job:
     model: ModelRequest
     rows: "RowSource"
     training: TrainingRequest
-    "What was asked for."
+    "The request of the user."
     around: JobContext
     "Where it runs."
 

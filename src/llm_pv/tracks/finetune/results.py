@@ -23,7 +23,7 @@ TRACK = "finetune"
 _LAST = (
     "epoch", "step", "loss", "train_loss", "train_accuracy", "test_loss", "test_accuracy",
 )  # fmt: skip
-"""What of the last evaluation stands beside them all."""
+"""Figures of the last evaluation that are also recorded at the top level."""
 
 
 class Recorder:

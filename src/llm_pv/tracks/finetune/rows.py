@@ -81,7 +81,7 @@ def known_task(name_or_id: str) -> Task:
 
 
 _ROW_BYTES = 250
-"""What a row takes besides its characters and tokens: Python's own for text, label and set."""
+"""Bytes of a row besides its characters and tokens: Python's for text, label and set."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class Rows:
     fresh: OnlineRows | None = None
     "Draws the rows of a step; None where the training rows are fixed."
     warnings: tuple[str, ...] = ()
-    "What the user should know of how the rows came about."
+    "Warnings about how the rows were made."
 
     @property
     def longest(self) -> int:

@@ -47,7 +47,7 @@ class SweepJob:
 
 @dataclass(frozen=True)
 class Sweep:
-    """What a sweep's file asks for."""
+    """The content of a sweep's file."""
 
     folder: Path
     "``results_root/experiment_name``."
@@ -305,5 +305,5 @@ def _reason(status: int, complaint: str) -> str:
         hint = ", as by a machine out of memory" if -status == signal.SIGKILL else ""
         return f"the job was ended by {name}{hint}"
     lines = [line for line in complaint.splitlines() if line.strip()]
-    last = lines[-1].removeprefix("llm-pv: ") if lines else "it said nothing"
+    last = lines[-1].removeprefix("llm-pv: ") if lines else "it printed nothing"
     return f"{last} (status {status})"

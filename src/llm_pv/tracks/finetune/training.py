@@ -199,7 +199,7 @@ class ClassifierTrainer(Trainer):
     predictions
         The classes of the test rows at the last evaluation; None before the first.
     latest
-        The classes of the rows looked at last.
+        The classes of the rows evaluated last.
     """
 
     watch: MetricsCallback

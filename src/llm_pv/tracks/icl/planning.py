@@ -33,7 +33,7 @@ def task_problems(request: GridRequest, dataset_dir: Path | None) -> list[DataSe
 def rows_problem(
     splits: Splits, name: str, *, train_size: int, test_size: int, seed: int
 ) -> DataSet:
-    """Return a user's rows as a problem, at most so many of them drawn by the seed.
+    """Return a user's rows as a problem, cut to a number of rows drawn by the seed.
 
     Raise ConfigurationError if there are no test rows.
     """

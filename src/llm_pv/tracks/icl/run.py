@@ -1,4 +1,4 @@
-"""Running in-context learning: every answer goes to disk before it counts, and a run resumes."""
+"""Run in-context learning: every answer is on disk before it counts, and a run can be resumed."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -49,7 +49,7 @@ def open_same(make: Callable[[], LanguageModel], identity: str, folder: Path) ->
     make
         Opens it; it can be pickled.
     folder
-        Where the driver runs; a model in a relative folder is looked for from there.
+        Where the driver runs; relative folders of models are relative to it.
     """
     from llm_pv.runs.executors.ray.remote import enter_folder
 
@@ -184,7 +184,7 @@ def answer_cell(inputs: tuple[PlannedCell, Settings], context: CellContext) -> N
         path, kept = context.results.path, len(log.replies)
         ending = type(error)(
             f"{error} ({work.cell.function}, {work.cell.method}: {kept} of {work.answers} answers "
-            f"kept in {path}; the same command with --out {path} goes on from here)"
+            f"kept in {path}; the same command with --out {path} resumes from here)"
         )
         ending.ends_run = True
         context.results.log("error", str(error), cell=work.cell.record())

@@ -29,7 +29,7 @@ class CellScore:
     balanced_accuracy: float
     "The mean share recognised of each class."
     majority_accuracy: float
-    "What answering with the training rows' most frequent label would have got."
+    "The accuracy of always answering the training rows' most frequent label."
     unparsable_share: float
     cut_share: float
     "The share of answers without a label, and of those cut off at their limit."
@@ -48,7 +48,7 @@ class CellScore:
 
 @dataclass(frozen=True)
 class AnsweredCell:
-    """What came of one cell."""
+    """The result of one cell."""
 
     cell: Cell
     name: str

@@ -11,7 +11,7 @@ FormChoice: TypeAlias = Literal["auto", "json", "plain"]
 
 @dataclass(frozen=True)
 class Settings:
-    """How labels are asked for, and how an answer is read."""
+    """Settings of queries for labels, and of reading the answers."""
 
     modes: tuple[AnswerMode, ...] | None = None
     "How a label is read: free text (the default), text restricted to the labels, or the labels' \
@@ -67,7 +67,7 @@ likelihoods of a server.'
     def query(
         self, mode: AnswerMode, labels: tuple[str, ...] = (), *, served: bool = False
     ) -> LabelQuery:
-        """Return how labels are asked for in one of the ways.
+        """Return the query for labels in one of the modes.
 
         Parameters
         ----------

@@ -23,7 +23,7 @@ _INPUTS = {
     "graph": " Each input is a string that lists the edges of a graph: u3v17 joins 3 and 17.",
     "table": " Each input is a row of a table, written name:value, one entry after another.",
 }
-"""What is said of the inputs, by the alphabet they are written in."""
+"""Descriptions of the inputs, by their alphabet."""
 
 _CONTRACTS: dict[LabelForm, str] = {
     "json": 'Answer with one JSON object and nothing else: {"label": "<one of the labels>"}',

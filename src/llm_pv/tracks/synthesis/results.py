@@ -1,4 +1,4 @@
-"""What a grid ends with: for each task, length and sampler, its trials taken together."""
+"""Results of a grid: for each task, length and sampler, its trials taken together."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ class CellResult:
     reasons: tuple[str, ...]
     "Why trials were skipped, failed or found nothing, each reason once."
     warnings: tuple[str, ...]
-    "What the user should know of data sets and searches, each warning once."
+    "Warnings about data sets and searches, each once."
     test_accuracy: MeanStd | None
     validation_accuracy: MeanStd | None
     "Accuracy of the selected programs; None without any."

@@ -39,7 +39,7 @@ def run_grid(
     """Learn every trial of a grid, and gather the results.
 
     A trial that cannot be is recorded as skipped, one that ends in an error as failed, each with
-    its reason, and the grid goes on. A grid that was interrupted or killed is resumed by the same
+    its reason, and the grid continues. A grid that was interrupted or killed is resumed by the same
     call; failed trials are tried again.
 
     Raise ConfigurationError if the request is invalid as a whole; nothing was written then. Raise

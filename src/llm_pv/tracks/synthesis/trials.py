@@ -26,7 +26,7 @@ TRANSFER_ROWS = 1_000
 
 @dataclass(frozen=True)
 class GridWork:
-    """What all trials of a grid share."""
+    """The settings and services shared by all trials of a grid."""
 
     request: GridRequest
     plan: Plan

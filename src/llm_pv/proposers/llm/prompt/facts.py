@@ -1,4 +1,4 @@
-"""Facts about the training rows that a reader can compute, said before the rows."""
+"""Facts computed from the training rows, for a prompt."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ _MOST_CLASSES = 20
 def facts(
     train: Examples, classes: Classes, *, tool_calls: int = 0, noise: float = 0.0, about: str = ""
 ) -> str:
-    """Return facts about training rows, one a line; nothing of any other row goes in.
+    """Return facts about training rows, one a line; other rows have no influence.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def _about_counts(train: Examples) -> str:
 
 
 def _about_label_type(classes: Classes) -> str:
-    """Return which values a program may return; predictions are compared as texts in the end."""
+    """Return which values a program may return; predictions are compared as texts."""
     if all(_is_int(text) for text in classes.texts):
         return (
             "A label is an int; True and False count as 1 and 0, 1.0 as 1, and its text as the int."

@@ -1,4 +1,4 @@
-"""What is said besides the problem statement: to a model on its reply, to the user on the rows."""
+"""Messages besides the problem statement: to a model on its reply, to the user on the rows."""
 
 from collections import Counter
 from collections.abc import Sequence

@@ -21,7 +21,7 @@ _INPUTS = {
         "function gets it as a dict from name to value, numbers as float."
     ),
 }
-"""What is said of the inputs of the benchmark's tasks, by the alphabet they are written in."""
+"""Descriptions of the inputs of the benchmark's tasks, by their alphabet."""
 _STRINGS = "Each input is a string."
 _QUOTED = (
     "Below it is written as a JSON string, in double quotes and with escapes; the function gets "
@@ -50,7 +50,7 @@ class Notation:
     rows: bool
     "Whether an input is a table row rather than a string."
     compact: bool
-    """Whether table rows are written name:value, which tells no numbers from texts: for tables of
+    """Whether table rows are written name:value, where numbers and texts look alike: for tables of
     the benchmark, whose numbers are all float and whose texts look like none."""
     quoted_inputs: bool
     "Whether strings are written as JSON, since as they are one of them would be misread."
@@ -86,7 +86,7 @@ class Notation:
         return f"{self.input(item)} {ARROW} {self.label(label)}"
 
     def about_inputs(self) -> str:
-        """Return what is said of the inputs."""
+        """Return the description of the inputs."""
         if self.rows:
             return _INPUTS["table"] if self.compact else _ROWS
         kind = _INPUTS.get(self.alphabet, _STRINGS)

@@ -7,7 +7,7 @@ from llm_pv.data.examples import Examples, Input
 from llm_pv.errors import ConfigurationError
 
 INFORMATIVE_ROWS = 24
-"""So many rows are shown where a tool holds all of them."""
+"""The number of rows shown if a tool holds all of them."""
 
 MOST_PROMPT_TOKENS = 16_000
 """The tokens of a prompt if the number of rows is not given."""
@@ -122,7 +122,7 @@ def fit_to_tokens(
     *,
     seed: int,
 ) -> tuple[Examples, str]:
-    """Return as many rows as a prompt of so many tokens can hold, and a warning.
+    """Return as many rows as fit into a prompt of limited tokens, and a warning.
 
     Raise ConfigurationError if not even one row fits.
 

@@ -20,7 +20,7 @@ MODULE = (
     "It may import from the standard library, numpy, sympy and networkx; it may not read "
     "files, use the network, print, or use chance."
 )
-"""What a program is, with a place for the word it is called by."""
+"""The definition of a program, with a place for its name."""
 
 _CONTRACTS: dict[AnswerFormat, str] = {
     "json": (
@@ -89,7 +89,7 @@ def problem_statement(
     programs: int = 1,
     facts: str = "",
 ) -> str:
-    r"""Write the prompt for training rows; nothing of any other row goes in.
+    r"""Return the prompt for training rows; other rows have no influence.
 
     Strings that would be misread on a line of their own (line breaks, arrows, blanks at the ends)
     are written as JSON, all of them alike, and the prompt says so; table rows are JSON objects.

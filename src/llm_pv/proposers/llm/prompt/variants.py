@@ -172,12 +172,12 @@ def _read_template(path: Path) -> str:
     known = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
     if unknown := sorted(named - {*PLACEHOLDERS, *PUBLISHED}):
         raise ConfigurationError(
-            f"the prompt template {path} holds {{{unknown[0]}}}, which stands for nothing: there "
+            f"the prompt template {path} holds {{{unknown[0]}}}, which is no placeholder: there "
             f"are {known}; write {{{{{unknown[0]}}}}} to keep it"
         )
     if not named & {"examples", "data_examples"}:
         raise ConfigurationError(
             f"the prompt template {path} has no {{examples}}: put it where the training rows are "
-            f"to stand (there are {known})"
+            f"to be (there are {known})"
         )
     return template

@@ -19,7 +19,7 @@ RETRIES = 3
 INSPECT_SECONDS = 120.0
 
 Task = Any
-"""What Ray returns for a task that was handed over: a reference, or a generator of them."""
+"""Ray's handle of a submitted task: a reference, or a generator of them."""
 
 
 class Cluster:

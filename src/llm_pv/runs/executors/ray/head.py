@@ -16,7 +16,7 @@ CONNECT_SECONDS = 10.0
 """How long an address is given to answer."""
 
 EVERY_SECONDS = 2.0
-"""How often the head is looked for."""
+"""The interval of checks for the head."""
 
 LOST_SECONDS = 40.0
 """How long the head may not answer; after 60 s Ray ends the process with its own message."""
@@ -112,7 +112,7 @@ def _watch(address: str, over: threading.Event, lost: threading.Event) -> None:
 def _lost(address: str) -> str:
     return (
         f"the head of the cluster ({address}) is lost; what was finished is kept, and the same "
-        "command with the same results folder goes on, on a new cluster or without --ray"
+        "command with the same results folder resumes it, on a new cluster or without --ray"
     )
 
 

@@ -113,7 +113,7 @@ class RemoteCell:
 
     function: CellFunction
     known: Known
-    "What the run directory holds of the cell."
+    "The records of the cell in the run directory."
     every: float
     "Seconds between two batches of results."
     confining: Confining | None = None
@@ -122,7 +122,7 @@ class RemoteCell:
 
 @dataclass(frozen=True)
 class RecordBatch:
-    """Records and events of a cell, in the order in which they came about."""
+    """Records and events of a cell, in the order of their creation."""
 
     items: Sequence[tuple[bool, Any]] = ()
 
