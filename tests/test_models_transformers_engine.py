@@ -158,7 +158,7 @@ def test_a_model_without_a_template_continues_the_text_and_has_no_tool(plain_fol
     assert model.default_tool == "none"
     assert model.preview(Request(HELLO)).body["prompt"] == "Say hello."
     assert model.complete(Request(HELLO))[0].usage.output_tokens > 0
-    with pytest.raises(ConfigurationError, match="cannot use a local tool"):
+    with pytest.raises(ConfigurationError, match="has no local tool"):
         model.complete(Request(HELLO, tool=ToolOffer()))
 
 

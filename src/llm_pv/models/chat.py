@@ -41,7 +41,7 @@ class Chat:
 
     def encode_continuation(self, text: str) -> list[int]:
         """Return the tokens of a text that continues another."""
-        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+        return self.encode_continuations([text])[0]
 
     def encode_continuations(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the tokens of texts that each continue another, tokenized as one batch."""

@@ -96,7 +96,7 @@ class InProcessModel(LanguageModel):
         """Return the next turn, or several alternatives of it; the same seed gives the same."""
         if self.options.offline:
             raise ModelError(f"{self.name} was opened for inspection only and cannot be called")
-        self._check(request)
+        self.check_request(request)
         start, turn = time.perf_counter(), len(request.conversation)
         prompt = self.chat.render(request.conversation, request.tool)
         tokens = self.chat.encode(prompt)
@@ -118,7 +118,7 @@ class InProcessModel(LanguageModel):
 
     def preview(self, request: Request) -> Preview:
         """Return the rendered prompt and the sampling settings; no weights are loaded."""
-        self._check(request)
+        self.check_request(request)
         prompt = self.chat.render(request.conversation, request.tool)
         tokens = len(self.chat.encode(prompt))
         body = {
@@ -220,18 +220,6 @@ class InProcessModel(LanguageModel):
     def _new_tokens(self, prompt_tokens: int, limit: int | None) -> int:
         wanted = self.max_output_tokens if limit is None else min(limit, self.max_output_tokens)
         return min(wanted, self.room(prompt_tokens))
-
-    def _check(self, request: Request) -> None:
-        tool, samples = request.tool, request.samples
-        if tool is not None and tool.place not in self.tool_places:
-            raise ConfigurationError(
-                f"{self.name} cannot use a {tool.place} tool"
-                + ("" if self.chat.takes_tools else ": its chat template shows it none")
-            )
-        if not 1 <= samples <= MOST_SAMPLES:
-            raise ConfigurationError(
-                f"is {samples}; {self.name} gives 1 to {MOST_SAMPLES}", "samples"
-            )
 
     def _turn(
         self, continuation: Continuation, reply: Any, *, usage: Usage, seconds: float

@@ -58,6 +58,19 @@ class LanguageModel(ABC):
     def preview(self, request: Request) -> Preview:
         """Return what `complete` would send, without sending it."""
 
+    def check_request(self, request: Request) -> None:
+        """Raise ConfigurationError if the model has no such tool, or gives fewer answers a call."""
+        if request.tool is not None and request.tool.place not in self.tool_places:
+            places = ", ".join(sorted(self.tool_places))
+            raise ConfigurationError(
+                f"{self.name} has no {request.tool.place} tool; give --tool as one of {places}"
+            )
+        if not 1 <= request.samples <= self.most_samples:
+            raise ConfigurationError(
+                f"{self.name} returns 1 to {self.most_samples} answers a call, not "
+                f"{request.samples}"
+            )
+
     def choose(
         self, prompts: Sequence[str], query: LabelQuery, *, seeds: Sequence[int]
     ) -> Iterator[list[tuple[int, LabelAnswer]]]:

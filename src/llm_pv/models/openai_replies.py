@@ -16,7 +16,7 @@ from typing import Any
 
 from llm_pv.models.openai_responses import read_response
 from llm_pv.models.reply_fields import (
-    Failure,
+    SentError,
     arguments_of,
     count_of,
     program_text,
@@ -77,11 +77,13 @@ def readable_reply(path: str, body: bytes) -> tuple[bytes, int]:
             return body, 200
         else:
             whole = joined_stream(path, objects) if len(objects) > 1 else objects[0]
-            reply = Failure(whole["error"]) if whole.get("error") else vendor_usage(whole)
+            if whole.get("error"):
+                raise SentError(whole["error"])
+            reply = vendor_usage(whole)
     except RecursionError as error:
         raise UnreadableReplyError("a reply that cannot be read: nested too deeply") from error
-    if isinstance(reply, Failure):
-        return json.dumps({"error": reply.error}).encode(), _status(reply.error)
+    except SentError as error:
+        return json.dumps({"error": error.error}).encode(), _status(error.error)
     return json.dumps(reply).encode(), 200
 
 
@@ -114,7 +116,7 @@ def _cut_off(body: bytes) -> list[Any]:
     return []
 
 
-def _read(read: "_Reader", objects: list[Reply], values: list[Any]) -> Reply | Failure:
+def _read(read: "_Reader", objects: list[Reply], values: list[Any]) -> Reply:
     """Read the values in a body: in their form, with other names, or for a program anywhere."""
     try:
         return read(objects)
@@ -140,7 +142,7 @@ def _status(error: Any) -> int:
     return next((status for word, status in TRANSIENT_WORDS.items() if word in words), 400)
 
 
-def _read_chat(values: list[Reply]) -> Reply | Failure:
+def _read_chat(values: list[Reply]) -> Reply:
     """Return a chat completion of the values in a body."""
     if not values:
         raise UnreadableReplyError("the reply is no JSON object")
@@ -148,7 +150,7 @@ def _read_chat(values: list[Reply]) -> Reply | Failure:
     error = reply.get("error") or (reply if reply.get("object") == "error" else None)
     choices = _choices(reply)
     if error and not choices:
-        return Failure(error)
+        raise SentError(error)
     if not isinstance(choices, list):
         raise UnreadableReplyError("the reply lacks a list of choices")
     if not choices:
@@ -166,7 +168,7 @@ def _read_chat(values: list[Reply]) -> Reply | Failure:
     read.sort(key=lambda choice: not _says_something(choice["message"]))
     failed = next((each["error"] for each in choices if dict_of(each).get("error")), error)
     if failed and not _says_something(read[0]["message"]):
-        return Failure(failed)
+        raise SentError(failed)
     return {
         "id": word_of(reply.get("id")),
         "object": "chat.completion",
@@ -332,7 +334,7 @@ def _entries(values: Any, read: Callable[[Any], Reply | None]) -> list[Reply]:
 _OTHERS = ("/messages", ":generateContent")
 """The paths of Anthropic's and Google's interfaces."""
 
-_Reader = Callable[[list[Reply]], Reply | Failure]
+_Reader = Callable[[list[Reply]], Reply]
 
 _READERS: dict[str, _Reader] = {"/chat/completions": _read_chat, "/responses": read_response}
 """OpenAI, over responses or chat completions, and every server that speaks the latter."""

@@ -2,19 +2,19 @@
 
 from typing import Any
 
-from llm_pv.models.reply_fields import Failure, arguments_of, count_of, text_of, usage_of, word_of
+from llm_pv.models.reply_fields import SentError, arguments_of, count_of, text_of, usage_of, word_of
 from llm_pv.models.streams import Reply, dict_of
 from llm_pv.models.tool_calls import TOOL_NAME
 from llm_pv.models.wire_text import UnreadableReplyError
 
 
-def read_response(values: list[Reply]) -> Reply | Failure:
+def read_response(values: list[Reply]) -> Reply:
     """Return a response of the values in a body, its own fields kept where they can be."""
     if not values:
         raise UnreadableReplyError("the reply is no JSON object")
     reply = _streamed_response(values)
     if reply.get("error") and not reply.get("output") and "status" not in reply:
-        return Failure(reply["error"])
+        raise SentError(reply["error"])
     output = reply.get("output")
     if output is None and isinstance(reply.get("output_text"), str):
         output = [{"content": reply["output_text"]}]

@@ -21,8 +21,8 @@ _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _MOST_TOKENS = 10**12
 
 
-class Failure:
-    """An error sent with a success status."""
+class SentError(Exception):
+    """Raised for an error sent with a success status."""
 
     def __init__(self, error: Any) -> None:
         self.error = error

@@ -1,7 +1,7 @@
 """Convert conversations to the library's types, and its responses to turns with their cost."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -117,13 +117,6 @@ def to_parameters(tool: ToolOffer | None) -> ModelRequestParameters:
     return ModelRequestParameters(function_tools=[offered])
 
 
-def to_raw(response: ModelResponse) -> dict[str, Any]:
-    """Return a response as plain JSON values, from which `to_messages` makes the same again."""
-    [raw] = ModelMessagesTypeAdapter.dump_python([response], mode="json")
-    assert isinstance(raw, dict)
-    return raw
-
-
 def calls_of(response: ModelResponse) -> tuple[ToolCall, ...]:
     """Return the tool calls of a response, invalid ones with their problem."""
     return tuple(
@@ -177,12 +170,6 @@ def finish_of(response: ModelResponse, calls: Sequence[ToolCall]) -> FinishReaso
     return "tools" if calls and known == "stop" else known
 
 
-def text_of(response: ModelResponse) -> str:
-    """Return the text of a response, or the explanation of a refusal."""
-    refusal = (response.provider_details or {}).get("refusal")
-    return response.text or (refusal if isinstance(refusal, str) else "")
-
-
 def usage_of(response: ModelResponse) -> Usage | None:
     """Return the tokens of a response, None where the server did not count them."""
     usage = response.usage
@@ -198,14 +185,6 @@ def usage_of(response: ModelResponse) -> Usage | None:
     )
 
 
-def hosted_calls_of(response: ModelResponse) -> int:
-    """Count the code executions at the vendor."""
-    return sum(
-        isinstance(part, NativeToolCallPart) and part.tool_name == CodeExecutionTool.kind
-        for part in response.parts
-    )
-
-
 def to_turns(
     response: ModelResponse,
     conversation: Sequence[Message],
@@ -213,9 +192,6 @@ def to_turns(
     redact: Redactor,
     *,
     tools: bool | None = None,
-    seconds: float,
-    tries: int,
-    possibly_billed: int = 0,
 ) -> list[Turn]:
     """Return a response and the alternatives in it as turns; the first holds the whole usage.
 
@@ -241,14 +217,7 @@ def to_turns(
         )
         noted = {**(first.raw.get("metadata") or {}), "usage": ESTIMATED}
         first = replace(first, raw={**first.raw, "metadata": noted})
-    first = replace(
-        first,
-        usage=usage,
-        cost_usd=prices.price(usage, response.model_name or ""),
-        seconds=seconds,
-        tries=tries,
-        possibly_billed=possibly_billed,
-    )
+    first = replace(first, usage=usage, cost_usd=prices.price(usage, response.model_name or ""))
     return [first, *(replace(turn, cost_usd=0.0, tries=0) for turn in others)]
 
 
@@ -259,15 +228,22 @@ def _turn(response: ModelResponse, redact: Redactor, sent: Sequence[str]) -> Tur
         return redact.reply(repaired(text), sent)
 
     calls = tuple(_cleaned(call, clean) for call in calls_of(response))
-    said = repaired(text_of(response))
+    refusal = (response.provider_details or {}).get("refusal")
+    said = repaired(response.text or (refusal if isinstance(refusal, str) else ""))
     text = clean(said)
+    [raw] = ModelMessagesTypeAdapter.dump_python([response], mode="json")
+    code_runs = [
+        part
+        for part in response.parts
+        if isinstance(part, NativeToolCallPart) and part.tool_name == CodeExecutionTool.kind
+    ]
     return Turn(
         text=text,
         calls=calls,
         finish=finish_of(response, calls),
-        hosted_calls=hosted_calls_of(response),
+        hosted_calls=len(code_runs),
         model=clean(response.model_name or ""),
-        raw=with_texts(to_raw(response), clean),
+        raw=with_texts(raw, clean),
         redacted=text != said,
     )
 
@@ -299,14 +275,13 @@ def joined_responses(first: ModelResponse, second: ModelResponse) -> ModelRespon
     )
 
 
-def texts_of(value: Any) -> Iterator[str]:
-    """Yield the names and strings of a JSON value."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for name, entry in value.items():
-            yield name
-            yield from texts_of(entry)
-    elif isinstance(value, list):
-        for entry in value:
-            yield from texts_of(entry)
+def texts_of(value: Any) -> list[str]:
+    """Return the names and strings of a JSON value."""
+    found: list[str] = []
+
+    def keep(text: str) -> str:
+        found.append(text)
+        return text
+
+    with_texts(value, keep)
+    return found

@@ -17,7 +17,7 @@ from pydantic_ai.direct import model_request
 from pydantic_ai.exceptions import ModelHTTPError
 from pydantic_ai.models.batch import BatchRequest
 
-from llm_pv.errors import BudgetError, ConfigurationError, CredentialError, ModelError
+from llm_pv.errors import BudgetError, CredentialError, ModelError
 from llm_pv.models.adaptation import Adaptation, Prepared
 from llm_pv.models.base import ModelOptions, Preview, Request, Turn, Usage
 from llm_pv.models.batch_queue import BatchQueue, BatchTiming
@@ -130,14 +130,14 @@ class VendorModel(LanguageModel):
         """
         if self._options.offline:
             raise ModelError(f"{self.name} was opened for inspection only and cannot be called")
-        self._check(request)
+        self.check_request(request)
         if self._refuses_samples:
             request = replace(request, samples=1)
         prepared = self._prepared(request)
-        provider, _, model = self.name.partition(":")
-        attributes: dict[str, str | int | None] = {
+        model = self.name.partition(":")[2]
+        attributes: dict[str, str | int] = {
             "gen_ai.operation.name": "chat",
-            "gen_ai.provider.name": provider,
+            "gen_ai.provider.name": self._provider.name,
             "gen_ai.request.model": model,
             "gen_ai.request.max_tokens": self._adaptation.limit_of(prepared.settings),
         }
@@ -147,24 +147,23 @@ class VendorModel(LanguageModel):
             except ModelError as error:
                 if request.samples == 1 or not _may_refuse_samples(error):
                     raise
-                alone = self._prepared(replace(request, samples=1))
-                turns = self._connection.run(self._answer(alone, request))
+                request = replace(request, samples=1)
+                turns = self._connection.run(self._answer(self._prepared(request), request))
                 self._refuses_samples = True  # one answer at a time is given
-            turns = turns[: request.samples]  # a server may return more than requested
-            usage = turns[0].usage
+            first, *others = turns[: request.samples]  # a server may return more than requested
             outcome: dict[str, str | int | float | None] = {
-                "gen_ai.response.model": turns[0].model,
-                "gen_ai.usage.input_tokens": usage.input_tokens,
-                "gen_ai.usage.output_tokens": usage.output_tokens,
-                "llm_pv.tries": turns[0].tries,
-                "llm_pv.cost_usd": turns[0].cost_usd,
+                "gen_ai.response.model": first.model,
+                "gen_ai.usage.input_tokens": first.usage.input_tokens,
+                "gen_ai.usage.output_tokens": first.usage.output_tokens,
+                "llm_pv.tries": first.tries,
+                "llm_pv.cost_usd": first.cost_usd,
             }
             recording.note(**outcome)
-        return turns
+        return [first, *others]
 
     def preview(self, request: Request) -> Preview:
         """Return what would be sent."""
-        self._check(request)
+        self.check_request(request)
         return self._connection.run(self._preview(self._prepared(request)))
 
     def price(self, usage: Usage) -> float | None:
@@ -214,15 +213,6 @@ class VendorModel(LanguageModel):
     def _interface(self) -> Interface:
         return self._options.api or self._provider.interfaces[0]
 
-    def _check(self, request: Request) -> None:
-        tool, samples = request.tool, request.samples
-        if tool is not None and tool.place not in self.tool_places:
-            raise ConfigurationError(f"{self.name} has no {tool.place} tool; take another --tool")
-        if not 1 <= samples <= self.most_samples:
-            raise ConfigurationError(
-                f"{self.name} returns at most {self.most_samples} answers a call, not {samples}"
-            )
-
     async def _preview(self, prepared: Prepared) -> Preview:
         with monitored(RequestMonitor(hold=True)):
             try:
@@ -260,13 +250,17 @@ class VendorModel(LanguageModel):
             self._prices,
             self._redact,
             tools=not prepared.forbids_tools if prepared.parameters.function_tools else None,
-            seconds=time.perf_counter() - started,
-            tries=monitor.sent,
-            possibly_billed=monitor.possibly_billed,
         )
         rate = partial(self._prices.price, Usage(1_000, 1_000))
         self._costliest = max(self._costliest, first.model, key=lambda name: rate(name) or 0.0)
-        return [replace(first, notices=notices), *rest]
+        first = replace(
+            first,
+            seconds=time.perf_counter() - started,
+            tries=monitor.sent,
+            possibly_billed=monitor.possibly_billed,
+            notices=notices,
+        )
+        return [first, *rest]
 
     async def _adapted_turn(
         self, prepared: Prepared, seed: int, monitor: RequestMonitor
