@@ -5,7 +5,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from llm_pv.errors import ConfigurationError
-from llm_pv.models.label_tokens import LabelTokens, shared_length
+from llm_pv.models.label_queries import LabelTokens, shared_length
 
 words = st.lists(
     st.lists(st.integers(0, 3), min_size=1, max_size=6).map(tuple),

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from llm_pv.data.examples import Classes, Examples
-from llm_pv.errors import BudgetError, ModelError
+from llm_pv.errors import BudgetError, ModelError, ToolRefusedError
 from llm_pv.models import ModelOptions, Request, ToolOffer, UserMessage, make_model
-from llm_pv.models.refusals import Refusal, ToolRefusedError, refusal_of
+from llm_pv.models.adaptation import Refusal, refusal_of
 from llm_pv.proposers.base import Context, Proposal
 from llm_pv.proposers.llm import LLM, LLMSettings
 from llm_pv.proposers.llm.turns import TURN

@@ -12,7 +12,7 @@ from fake_openai_server import FakeOpenAI
 from llm_pv.cli.main import run
 from llm_pv.data.examples import Classes, Examples
 from llm_pv.proposers.agent import Agent
-from llm_pv.proposers.llm.estimates import estimate_of
+from llm_pv.proposers.llm.costs import estimate_of
 from scripted_model import ScriptedModel, says
 from test_paper import columns_of, rows_of
 

@@ -15,6 +15,7 @@ import pytest
 
 from llm_pv.data.examples import Classes, Examples, Input, Scalar
 from llm_pv.errors import BudgetError, ConfigurationError, ModelError, RunError
+from llm_pv.mcp.open_run import Submitted
 from llm_pv.models.base import (
     Message,
     Preview,
@@ -29,8 +30,14 @@ from llm_pv.models.base import (
 from llm_pv.proposers.base import Context, Mistake, Proposal, Proposer
 from llm_pv.proposers.length_first import LengthFirst
 from llm_pv.proposers.llm import LLM, LLMSettings
+from llm_pv.proposers.llm.costs import (
+    Call,
+    CostEstimate,
+    estimate_of,
+    most_of_conversations,
+    output_limit,
+)
 from llm_pv.proposers.llm.endings import ReplyEnding, ending_of
-from llm_pv.proposers.llm.estimates import CostEstimate, estimate_of
 from llm_pv.proposers.llm.prompt.facts import facts
 from llm_pv.proposers.llm.prompt.messages import disclosure, refinement_message
 from llm_pv.proposers.llm.prompt.notation import Notation
@@ -46,14 +53,12 @@ from llm_pv.proposers.llm.turns import (
     tool_record,
     turn_record,
 )
-from llm_pv.proposers.llm.worst_case import Call, most_of_conversations, output_limit
 from llm_pv.proposers.own_process import OwnProcess
 from llm_pv.proposers.proposer_pool import ProposerPool
 from llm_pv.proposers.registry import USUAL, BuiltIn, make_proposer
 from llm_pv.proposers.replay import Replay
 from llm_pv.proposers.round_robin import RoundRobin, StoppedError
 from llm_pv.proposers.spending import Amount, Budget, BudgetTracker, Spending
-from llm_pv.proposers.submitted import Submitted
 from llm_pv.sandbox import ToolLimits
 from llm_pv.search.engine import Account
 from rows import FIRST_BIT, PARITY, Scripted, parity_splits

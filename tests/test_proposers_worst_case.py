@@ -27,15 +27,16 @@ from llm_pv.models.token_estimate import estimate_tokens
 from llm_pv.models.vendors import make_vendor_model
 from llm_pv.proposers.base import Context
 from llm_pv.proposers.llm import LLM, LLMSettings
-from llm_pv.proposers.llm.estimates import estimate_of, most_tool_calls
-from llm_pv.proposers.llm.turns import Recorded, call_record, failed_record, spent, turn_record
-from llm_pv.proposers.llm.worst_case import (
+from llm_pv.proposers.llm.costs import (
     Call,
+    estimate_of,
     most_of_conversations,
+    most_tool_calls,
     next_call,
     output_limit,
     tokens_sent,
 )
+from llm_pv.proposers.llm.turns import Recorded, call_record, failed_record, spent, turn_record
 from llm_pv.proposers.spending import Amount, Budget
 from scripted_model import ScriptedModel, says
 from wire_servers import Seen, Wire, WireServer, chat

@@ -175,6 +175,10 @@ class ModelError(LLMPVError, RuntimeError):
         self.body = body
 
 
+class ToolRefusedError(ModelError):
+    """Raised if the server of a language model offers no tools."""
+
+
 class BudgetError(LLMPVError, RuntimeError):
     """Raised if the budget does not cover the next call of a language model."""
 

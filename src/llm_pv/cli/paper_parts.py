@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from llm_pv.api import Search
     from llm_pv.models.language_model import LanguageModel
     from llm_pv.proposers.llm import LLM
-    from llm_pv.proposers.llm.estimates import CostEstimate
+    from llm_pv.proposers.llm.costs import CostEstimate
     from llm_pv.tracks.icl.planning import PlannedCell
     from llm_pv.tracks.icl.scores import AnsweredCell
     from llm_pv.tracks.icl.settings import Settings
@@ -222,7 +222,7 @@ class ModelPart:
 
     def price(self) -> "CostEstimate":
         """Return the cost estimate of all trials, without calling the model."""
-        from llm_pv.proposers.llm.estimates import CostEstimate, estimate_of
+        from llm_pv.proposers.llm.costs import CostEstimate, estimate_of
 
         first = replace(self.request, trials=1)
         if self.column == "icl":
@@ -359,7 +359,7 @@ def show_prices(parts: Sequence[ModelPart]) -> None:
 
     Raise ConfigurationError if a budget is asked for that in-context learning might exceed.
     """
-    from llm_pv.proposers.llm.estimates import ASSUMED, CostEstimate
+    from llm_pv.proposers.llm.costs import ASSUMED, CostEstimate
 
     asked = parts[0].asked
     complain(
@@ -385,7 +385,7 @@ def show_prices(parts: Sequence[ModelPart]) -> None:
 
 def _price_of_answers(work: "PlannedCell | AnsweredCell", model: "LanguageModel") -> "CostEstimate":
     from llm_pv.models.base import Usage
-    from llm_pv.proposers.llm.estimates import LIKELY_WRITTEN, CostEstimate
+    from llm_pv.proposers.llm.costs import LIKELY_WRITTEN, CostEstimate
     from llm_pv.tracks.icl.planning import PlannedCell
 
     if not isinstance(work, PlannedCell):

@@ -11,14 +11,14 @@ from llm_pv.cli.output import write_json
 if TYPE_CHECKING:
     from llm_pv.data.examples import Splits
     from llm_pv.proposers.llm import LLM
-    from llm_pv.proposers.llm.estimates import CostEstimate
+    from llm_pv.proposers.llm.costs import CostEstimate
 
 
 def preview_record(
     proposer: "LLM", splits: "Splits", seed: int
 ) -> tuple[dict[str, Any], "CostEstimate"]:
     """Return the exact first request for some rows, and what all attempts may cost."""
-    from llm_pv.proposers.llm.estimates import estimate_of, most_tool_calls
+    from llm_pv.proposers.llm.costs import estimate_of, most_tool_calls
 
     preview, first = proposer.preview(splits.train, splits.classes, seed=seed)
     estimate = estimate_of(proposer, preview, first)
@@ -77,7 +77,7 @@ def preview_models(
     format: str,  # noqa: A002
 ) -> None:
     """Show the exact first request of each model for some rows, and what all may cost together."""
-    from llm_pv.proposers.llm.estimates import CostEstimate
+    from llm_pv.proposers.llm.costs import CostEstimate
 
     estimates = []
     for proposer in proposers:

@@ -98,7 +98,7 @@ def preview_grid(
     format: Format,  # noqa: A002
 ) -> int:
     """Show the exact first request of every cell and what all may cost, without sending it."""
-    from llm_pv.proposers.llm.estimates import ASSUMED, CostEstimate
+    from llm_pv.proposers.llm.costs import ASSUMED, CostEstimate
 
     estimates = []
     for trial in replace(request, trials=1).plan():

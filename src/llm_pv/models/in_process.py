@@ -12,8 +12,13 @@ from llm_pv.errors import ConfigurationError, ModelError
 from llm_pv.models.base import ModelOptions, Preview, Request, Turn, Usage, UserMessage
 from llm_pv.models.chat import Chat
 from llm_pv.models.hub import fingerprint, load_tokenizer
-from llm_pv.models.label_queries import AnswerMode, LabelAnswer, LabelQuery
-from llm_pv.models.label_tokens import LabelTokens, common_length
+from llm_pv.models.label_queries import (
+    AnswerMode,
+    LabelAnswer,
+    LabelQuery,
+    LabelTokens,
+    common_length,
+)
 from llm_pv.models.language_model import LanguageModel
 
 LINE_END = "\n"

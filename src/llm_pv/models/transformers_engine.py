@@ -17,8 +17,14 @@ from llm_pv.errors import ConfigurationError, ModelError
 from llm_pv.models.base import FinishReason, ModelOptions, Usage
 from llm_pv.models.hub import from_pretrained, is_out_of_memory, out_of_memory
 from llm_pv.models.in_process import LINE_END, Continuation, InProcessModel, ordered_ends
-from llm_pv.models.label_queries import LabelAnswer, LabelQuery, answer_of_scores
-from llm_pv.models.label_tokens import LabelTokens, Tokens, shared_length
+from llm_pv.models.label_queries import (
+    LabelAnswer,
+    LabelQuery,
+    LabelTokens,
+    Tokens,
+    answer_of_scores,
+    shared_length,
+)
 from llm_pv.models.transformers_tensors import (
     SharedPrefix,
     cache_argument,

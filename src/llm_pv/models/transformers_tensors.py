@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from llm_pv.models.label_tokens import LabelTokens
+from llm_pv.models.label_queries import LabelTokens
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,7 @@ from llm_pv.models.batch_queue import BatchQueue, BatchTiming
 from llm_pv.models.connection import CapturedRequest, Connection, RequestMonitor, monitored
 from llm_pv.models.credentials import Redactor
 from llm_pv.models.endpoint import Endpoint
-from llm_pv.models.label_queries import LabelAnswer, LabelQuery
-from llm_pv.models.label_tokens import common_length
+from llm_pv.models.label_queries import LabelAnswer, LabelQuery, common_length
 from llm_pv.models.language_model import LanguageModel
 from llm_pv.models.price_list import PriceList
 from llm_pv.models.registry import Interface, Provider

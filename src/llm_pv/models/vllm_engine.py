@@ -22,8 +22,13 @@ from llm_pv.models.hub import (
     out_of_memory,
 )
 from llm_pv.models.in_process import LINE_END, Continuation, InProcessModel, ordered_ends
-from llm_pv.models.label_queries import LabelAnswer, LabelQuery, answer_of_scores
-from llm_pv.models.label_tokens import LabelTokens, shared_length
+from llm_pv.models.label_queries import (
+    LabelAnswer,
+    LabelQuery,
+    LabelTokens,
+    answer_of_scores,
+    shared_length,
+)
 
 _AT_ONCE = 32
 """Prompts passed to the engine together; answers are kept and progress shown after each batch."""

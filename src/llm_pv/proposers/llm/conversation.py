@@ -21,6 +21,7 @@ from llm_pv.models.language_model import LanguageModel
 from llm_pv.programs.program import Program
 from llm_pv.programs.replies import read_several
 from llm_pv.proposers.base import Context, Mistake, Proposal
+from llm_pv.proposers.llm.costs import next_call, tokens_sent
 from llm_pv.proposers.llm.earlier_programs import EarlierPrograms
 from llm_pv.proposers.llm.endings import ending_of, holds_program
 from llm_pv.proposers.llm.prompt.statement import prompt_digest
@@ -32,7 +33,6 @@ from llm_pv.proposers.llm.turns import (
     tool_record,
     turn_record,
 )
-from llm_pv.proposers.llm.worst_case import next_call, tokens_sent
 from llm_pv.proposers.llm_settings import LLMSettings
 from llm_pv.proposers.spending import Amount, BudgetTracker, Reservation
 from llm_pv.telemetry import span

@@ -12,12 +12,12 @@ from functools import partial
 from typing import Any
 
 from llm_pv.data.examples import Classes, Examples
-from llm_pv.errors import ConfigurationError
+from llm_pv.errors import ConfigurationError, ToolRefusedError
 from llm_pv.models.base import Preview, Request, ToolOffer, Usage, UserMessage
 from llm_pv.models.language_model import LanguageModel
-from llm_pv.models.refusals import ToolRefusedError
 from llm_pv.proposers.base import Context, Proposal, Proposer
 from llm_pv.proposers.llm.conversation import Dialogue
+from llm_pv.proposers.llm.costs import Call, next_call
 from llm_pv.proposers.llm.earlier_programs import MOST_TOKENS, EarlierPrograms
 from llm_pv.proposers.llm.local_tool import LocalTool
 from llm_pv.proposers.llm.prompt.facts import facts
@@ -33,7 +33,6 @@ from llm_pv.proposers.llm.prompt.row_choice import (
 from llm_pv.proposers.llm.prompt.statement import problem_statement, prompt_digest
 from llm_pv.proposers.llm.scheduler import Scheduler, attempt_seed
 from llm_pv.proposers.llm.turns import TURN, Recorded, amounts, spent
-from llm_pv.proposers.llm.worst_case import Call, next_call
 from llm_pv.proposers.llm_settings import DEFAULT_ATTEMPTS, DEFAULT_SETTINGS, LLMSettings
 from llm_pv.proposers.spending import UNLIMITED, Budget, BudgetTracker, Spending
 

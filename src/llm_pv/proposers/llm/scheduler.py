@@ -7,8 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from llm_pv.errors import BudgetError, CredentialError, ModelError
-from llm_pv.models.refusals import ToolRefusedError
+from llm_pv.errors import BudgetError, CredentialError, ModelError, ToolRefusedError
 from llm_pv.proposers.base import Proposal
 from llm_pv.proposers.llm.conversation import Conversation, Dialogue
 from llm_pv.proposers.round_robin import StoppedError
