@@ -18,7 +18,6 @@ from pydantic_ai.models.openai import OpenAIResponsesModel
 from fake_openai_server import response
 from llm_pv.errors import ConfigurationError, CredentialError, ModelError, RepairWarning
 from llm_pv.models import LanguageModel, ModelOptions, Request, Turn, Usage, UserMessage
-from llm_pv.models.batch_queue import BatchTiming
 from llm_pv.models.retrying import Backoff
 from llm_pv.models.vendor_model import VendorModel
 from llm_pv.models.vendors import make_vendor_model
@@ -128,11 +127,10 @@ def model_at(
     path = "/v1" if provider == "openai" else ""
     options = ModelOptions(base_url=url + path, batch=True, batch_record=record, retries=2)
     gate = Gate(calls)
-    timing = BatchTiming(window=WINDOW, sleep=gate.sleep)
-    made = make_vendor_model(
-        provider, model, options, backoff=Backoff(sleep=_no_wait), timing=timing
-    )
+    made = make_vendor_model(provider, model, options, backoff=Backoff(sleep=_no_wait))
     assert isinstance(made, VendorModel)
+    queue: Any = made._batches
+    queue.window, queue.sleep = WINDOW, gate.sleep
     gate.model = made
     with made:
         yield made

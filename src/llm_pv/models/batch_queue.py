@@ -11,7 +11,7 @@ import json
 import os
 import warnings
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -39,18 +39,6 @@ TOO_MANY = 429
 _HANDLES = TypeAdapter(Batch)
 
 
-@dataclass(frozen=True)
-class BatchTiming:
-    """The timing of batches, in seconds."""
-
-    window: float = 2.0
-    "How long the first call waits for others to join its batch."
-    first_look: float = 30.0
-    longest_look: float = 600.0
-    "The first and the longest wait between status requests; each wait is half as long again."
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-
-
 @dataclass
 class _Item:
     """One call: its name within batches, its request, and the futures awaiting the answer."""
@@ -72,19 +60,19 @@ class BatchQueue:
         For the requests that create and poll a batch.
     """
 
+    window = 2.0
+    "Seconds that the first call waits for others to join its batch."
+    first_look, longest_look = 30.0, 600.0
+    "The first and the longest wait between status requests; each is half as long again."
+    sleep = staticmethod(asyncio.sleep)
+
     def __init__(
-        self,
-        model: Model[Any],
-        record: Path | None,
-        retries: int,
-        backoff: Backoff,
-        timing: BatchTiming | None = None,
+        self, model: Model[Any], record: Path | None, retries: int, backoff: Backoff
     ) -> None:
         self._model = model
         self._record = record
         self._retries = retries
         self._backoff = backoff
-        self._timing = timing or BatchTiming()
         self._asked: Counter[str] = Counter()
         self._waiting: list[_Item] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -114,7 +102,7 @@ class BatchQueue:
         task.add_done_callback(self._tasks.discard)
 
     async def _send_gathered(self) -> None:
-        await self._timing.sleep(self._timing.window)
+        await self.sleep(self.window)
         items, self._waiting = self._waiting, []
         with _failing(items):
             self._send_all(items)
@@ -181,10 +169,10 @@ class BatchQueue:
             await self._wait_and_deliver(handle, items)
 
     async def _wait_and_deliver(self, handle: Batch, items: list[_Item]) -> None:
-        wait = self._timing.first_look
+        wait = self.first_look
         while handle.status != "ended":
-            await self._timing.sleep(wait)
-            wait = min(wait * 1.5, self._timing.longest_look)
+            await self.sleep(wait)
+            wait = min(wait * 1.5, self.longest_look)
             handle = await self._call(partial(self._model.batch_status, handle))
         results = await self._call(partial(self._model.batch_results, handle))
         by_name = {result.custom_id: result for result in results}

@@ -20,7 +20,7 @@ from pydantic_ai.models.batch import BatchRequest
 from llm_pv.errors import BudgetError, CredentialError, ModelError
 from llm_pv.models.adaptation import Adaptation, Prepared
 from llm_pv.models.base import ModelOptions, Preview, Request, Turn, Usage
-from llm_pv.models.batch_queue import BatchQueue, BatchTiming
+from llm_pv.models.batch_queue import BatchQueue
 from llm_pv.models.connection import CapturedRequest, Connection, RequestMonitor, monitored
 from llm_pv.models.credentials import Redactor
 from llm_pv.models.endpoint import Endpoint
@@ -78,7 +78,6 @@ class VendorModel(LanguageModel):
         prices: PriceList,
         redact: Redactor,
         backoff: Backoff,
-        timing: BatchTiming | None = None,
         reopen: "Callable[[ModelOptions], VendorModel]",
     ) -> None:
         self.name = name
@@ -108,7 +107,7 @@ class VendorModel(LanguageModel):
         self._batches: BatchQueue | None = None
         if options.batch:
             record, retries = options.batch_record, options.retries
-            self._batches = BatchQueue(endpoint.model, record, retries, backoff, timing)
+            self._batches = BatchQueue(endpoint.model, record, retries, backoff)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"

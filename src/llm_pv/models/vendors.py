@@ -11,7 +11,6 @@ from llm_pv.models.credentials import Redactor, find_key
 from llm_pv.models.registry import PROVIDERS, Provider
 
 if TYPE_CHECKING:
-    from llm_pv.models.batch_queue import BatchTiming
     from llm_pv.models.retrying import Backoff
     from llm_pv.models.vendor_model import VendorModel
 
@@ -47,7 +46,6 @@ def make_vendor_model(
     options: ModelOptions,
     *,
     backoff: "Backoff | None" = None,
-    timing: "BatchTiming | None" = None,
 ) -> "VendorModel":
     """Return a model of a provider behind an API, ready to be called.
 
@@ -64,7 +62,7 @@ def make_vendor_model(
         )
     try:
         # Importing takes three seconds, so it happens only when a model is called.
-        return _connected(provider, model, options, key, backoff=backoff, timing=timing)
+        return _connected(provider, model, options, key, backoff)
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         if missing == "llm_pv":
@@ -92,9 +90,7 @@ def _connected(
     model: str,
     options: ModelOptions,
     key: str | None,
-    *,
     backoff: "Backoff | None",
-    timing: "BatchTiming | None",
 ) -> "VendorModel":
     from llm_pv.models.connection import Connection
     from llm_pv.models.price_list import PriceList
@@ -119,8 +115,7 @@ def _connected(
             prices=PriceList(model, listed, address, options.batch, options.prices),
             redact=Redactor(key),
             backoff=backoff or Backoff(),
-            timing=timing,
-            reopen=partial(make_vendor_model, provider.name, model, backoff=backoff, timing=timing),
+            reopen=partial(make_vendor_model, provider.name, model, backoff=backoff),
         )
     except BaseException:
         connection.close()
