@@ -1,6 +1,5 @@
 """The way to a server: proxies of the environment, certificates, and modules that are missing."""
 
-import builtins
 import os
 import shutil
 import socket
@@ -225,13 +224,10 @@ def test_certificates_are_read_once_for_all_models_and_again_where_others_are_na
 def test_only_a_module_that_is_missing_is_said_to_be_needed(
     error: ImportError, kind: type[Exception], said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = builtins.__import__
+    def importing(name: str) -> None:
+        assert name == "llm_pv.models.openai_api"
+        raise error
 
-    def importing(name: str, *args: Any, **kwargs: Any) -> Any:
-        if name == "llm_pv.models.openai_api":
-            raise error
-        return whole(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", importing)
+    monkeypatch.setattr("llm_pv.models.registry.import_module", importing)
     with pytest.raises(kind, match=said):
         make_model("openai-compatible:tiny", ModelOptions(base_url=SERVER))

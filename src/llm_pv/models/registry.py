@@ -33,7 +33,7 @@ class Provider:
         Where its API is; empty if users give the address of a server of their own, which may need
         no key. Set here, so that no environment variable can redirect the key and the rows.
     package
-        The package of its client, if it is not called like the module.
+        The package of its client, if its module's name is only the part before a hyphen.
     models
         A pattern of the beginnings of its models' names, for ``auto:MODEL``.
     alias

@@ -67,7 +67,8 @@ def make_vendor_model(
         missing = (error.name or "").partition(".")[0]
         if missing == "llm_pv":
             raise
-        package = _PACKAGES.get(missing, provider.package or missing or "pydantic-ai-slim")
+        packages = {provider.package.partition("-")[0]: provider.package, **_PACKAGES}
+        package = packages.get(missing, missing)
         raise MissingExtraError(package, "llm", f"call {name}:{model}") from error
     except MissingExtraError:
         raise
@@ -80,9 +81,9 @@ def make_vendor_model(
 
 _PACKAGES = {
     "pydantic_ai": "pydantic-ai-slim", "httpx2": "pydantic-ai-slim", "genai_prices": "genai-prices",
-    "openai": "openai", "tenacity": "tenacity",
+    "": "pydantic-ai-slim",
 }  # fmt: skip
-"""The packages of modules that every provider needs."""
+"""The packages of modules that are not called like these."""
 
 
 def _connected(
