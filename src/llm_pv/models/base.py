@@ -21,19 +21,6 @@ BeforeRetry: TypeAlias = Callable[[], Awaitable[None]]
 class Usage:
     """Tokens of one call, or of several summed.
 
-    Parameters
-    ----------
-    input_tokens
-        Tokens sent, including cached ones.
-    output_tokens
-        Tokens generated, including reasoning.
-    cached_tokens
-        Those of ``input_tokens`` that were read from the vendor's cache.
-    cache_write_tokens
-        Those of ``input_tokens`` that were written to it, where the vendor charges for that.
-    reasoning_tokens
-        Those of ``output_tokens`` used for reasoning.
-
     Examples
     --------
     >>> Usage(100, 20) + Usage(50, 5, cached_tokens=40)
@@ -42,10 +29,15 @@ reasoning_tokens=0)
     """
 
     input_tokens: int = 0
+    "Tokens sent, including cached ones."
     output_tokens: int = 0
+    "Tokens generated, including reasoning."
     cached_tokens: int = 0
+    "Those of ``input_tokens`` that were read from the vendor's cache."
     cache_write_tokens: int = 0
+    "Those of ``input_tokens`` that were written to it, where the vendor charges for that."
     reasoning_tokens: int = 0
+    "Those of ``output_tokens`` used for reasoning."
 
     def __add__(self, other: "Usage") -> "Usage":
         """Sum two usages."""
@@ -106,52 +98,35 @@ class ToolAnswer:
 
 @dataclass(frozen=True)
 class Turn:
-    """One answer of a model.
-
-    Parameters
-    ----------
-    text
-        The text, without reasoning.
-    calls
-        The tool calls to run before the next turn.
-    finish
-        Why the turn ended.
-    usage
-        Tokens of this call.
-    cost_usd
-        The price of this call in US dollars, None if unknown.
-    seconds
-        Wall-clock seconds from the first try to the last byte.
-    tries
-        Requests made, including failed ones.
-    possibly_billed
-        Those of ``tries`` that failed but may be billed: no answer arrived in time, the
-        connection broke, or the reply could not be read.
-    hosted_calls
-        Code executions at the vendor within this turn.
-    model
-        The name the server gave itself.
-    raw
-        The whole turn in the form to send back to the model, as plain JSON values without secrets.
-    redacted
-        Whether fragments of the key were removed from the text.
-    notices
-        Messages for the user, such as that a limit was lowered to what the server accepts.
-    """
+    """One answer of a model."""
 
     text: str
+    "The text, without reasoning."
     calls: tuple[ToolCall, ...] = ()
+    "The tool calls to run before the next turn."
     finish: FinishReason = "stop"
+    "Why the turn ended."
     usage: Usage = NO_USAGE
+    "Tokens of this call."
     cost_usd: float | None = None
+    "The price of this call in US dollars, None if unknown."
     seconds: float = 0.0
+    "Wall-clock seconds from the first try to the last byte."
     tries: int = 1
+    "Requests made, including failed ones."
     possibly_billed: int = 0
+    """Those of ``tries`` that failed but may be billed: no answer arrived in time, the connection
+    broke, or the reply could not be read."""
     hosted_calls: int = 0
+    "Code executions at the vendor within this turn."
     model: str = ""
+    "The name the server gave itself."
     raw: Mapping[str, Any] = field(default_factory=dict)
+    "The whole turn in the form to send back to the model, as plain JSON values without secrets."
     redacted: bool = False
+    "Whether fragments of the key were removed from the text."
     notices: tuple[str, ...] = ()
+    "Messages for the user, such as that a limit was lowered to what the server accepts."
 
 
 Message: TypeAlias = UserMessage | Turn | ToolAnswer
@@ -173,34 +148,23 @@ class ToolOffer:
 
 @dataclass(frozen=True)
 class Request:
-    """One call of a model.
-
-    Parameters
-    ----------
-    conversation
-        The messages so far.
-    tool
-        The tool on offer, None for none.
-    samples
-        How many alternatives; at most ``most_samples`` of the model. A server may return fewer.
-    seed
-        Passed to engines and servers that accept a seed.
-    max_output_tokens
-        The most tokens of this turn, if less than the model's ``max_output_tokens``.
-    within
-        Seconds after which an API call is cancelled, retries included; a model in this process
-        completes a turn that it has started.
-    before_retry
-        Awaited before another request is sent after one that may be billed.
-    """
+    """One call of a model."""
 
     conversation: Sequence[Message]
+    "The messages so far."
     tool: ToolOffer | None = None
+    "The tool on offer, None for none."
     samples: int = 1
+    "How many alternatives; at most ``most_samples`` of the model. A server may return fewer."
     seed: int = 0
+    "Passed to engines and servers that accept a seed."
     max_output_tokens: int | None = None
+    "The most tokens of this turn, if less than the model's ``max_output_tokens``."
     within: float | None = None
+    """Seconds after which an API call is cancelled, retries included; a model in this process
+    completes a turn that it has started."""
     before_retry: BeforeRetry | None = None
+    "Awaited before another request is sent after one that may be billed."
 
 
 @dataclass(frozen=True)

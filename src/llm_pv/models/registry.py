@@ -15,46 +15,32 @@ Interface: TypeAlias = Literal["responses", "chat", "messages", "generateContent
 
 @dataclass(frozen=True)
 class Provider:
-    """Everything that commands, messages and checks know of a provider of models.
-
-    Parameters
-    ----------
-    name
-        The part of a model's name before the colon.
-    implementation
-        The module and the name in it: of a class of models in this process, or of a function that
-        returns the `Endpoint` of a model behind an API.
-    interfaces
-        The APIs it has, the default first; none for models in this process.
-    keys
-        The environment variables of its key. It is never sent to a server that the user names
-        under another provider.
-    address
-        Where its API is; empty if users give the address of a server of their own, which may need
-        no key. Set here, so that no environment variable can redirect the key and the rows.
-    package
-        The package of its client, if its module's name is only the part before a hyphen.
-    models
-        A pattern of the beginnings of its models' names, for ``auto:MODEL``.
-    alias
-        An older name of it.
-    hosted_tool, batch
-        Whether its default API runs code, and takes batches.
-    cache_key
-        Whether a request names the prefix that it shares with others.
-    """
+    """Everything that commands, messages and checks know of a provider of models."""
 
     name: str
+    "The part of a model's name before the colon."
     implementation: str
+    """The module and the name in it: of a class of models in this process, or of a function that
+    returns the `Endpoint` of a model behind an API."""
     interfaces: tuple[Interface, ...] = ()
+    "The APIs it has, the default first; none for models in this process."
     keys: tuple[str, ...] = ()
+    """The environment variables of its key. It is never sent to a server that the user names under
+    another provider."""
     address: str = ""
+    """Where its API is; empty if users give the address of a server of their own, which may need no
+    key. Set here, so that no environment variable can redirect the key and the rows."""
     package: str = ""
+    "The package of its client, if its module's name is only the part before a hyphen."
     models: str = ""
+    "A pattern of the beginnings of its models' names, for ``auto:MODEL``."
     alias: str = ""
+    "An older name of it."
     hosted_tool: bool = False
     batch: bool = False
+    "Whether its default API runs code, and takes batches."
     cache_key: bool = False
+    "Whether a request names the prefix that it shares with others."
 
     @property
     def in_process(self) -> bool:

@@ -31,56 +31,38 @@ class Rival:
 
 @dataclass(frozen=True)
 class Proposal:
-    """One reply of a proposer, with its cost.
-
-    Parameters
-    ----------
-    text
-        The unchanged reply: source from the built-in search, prose and code from a model.
-    seconds
-        Wall-clock seconds the reply took, its tool calls included.
-    cost_usd
-        Its price in US dollars, None if unknown.
-    prompt_digest
-        SHA-256 of the prompt, empty if there was none.
-    capped
-        Whether a time cap had ended the proposer's search by then, so that other machines may
-        give other proposals.
-    note
-        Information to record with the attempt, such as a search cost in bits.
-    origin
-        The conversation with a model, the refinement, and the number of the program within the
-        reply: ``"3"``, ``"3.1"``, ``"3.1/2"``.
-    usage
-        Tokens of all calls for this reply.
-    tool_calls
-        The number of tool calls before it.
-    failure
-        Why the reply does not count: cut off, refused, empty; an empty string if it counts.
-    fallback
-        Whether no rule was found, and this is only the best guess.
-    rivals
-        Other programs that fit as well, if the proposer searches for them.
-    redacted
-        Whether fragments of the API key were removed from the reply.
-    proposer
-        The name of the proposer in a pool; empty if the run has only one.
-    """
+    """One reply of a proposer, with its cost."""
 
     text: str
+    "The unchanged reply: source from the built-in search, prose and code from a model."
     seconds: float = 0.0
+    "Wall-clock seconds the reply took, its tool calls included."
     cost_usd: float | None = None
+    "Its price in US dollars, None if unknown."
     prompt_digest: str = ""
+    "SHA-256 of the prompt, empty if there was none."
     capped: bool = False
+    """Whether a time cap had ended the proposer's search by then, so that other machines may give
+    other proposals."""
     note: str = ""
+    "Information to record with the attempt, such as a search cost in bits."
     origin: str = ""
+    """The conversation with a model, the refinement, and the number of the program within the
+    reply: ``"3"``, ``"3.1"``, ``"3.1/2"``."""
     usage: Usage = NO_USAGE
+    "Tokens of all calls for this reply."
     tool_calls: int = 0
+    "The number of tool calls before it."
     failure: str = ""
+    "Why the reply does not count: cut off, refused, empty; an empty string if it counts."
     fallback: bool = False
+    "Whether no rule was found, and this is only the best guess."
     rivals: tuple[Rival, ...] = ()
+    "Other programs that fit as well, if the proposer searches for them."
     redacted: bool = False
+    "Whether fragments of the API key were removed from the reply."
     proposer: str = ""
+    "The name of the proposer in a pool; empty if the run has only one."
 
 
 @dataclass(frozen=True)

@@ -15,16 +15,6 @@ from llm_pv.models.base import NO_USAGE, Usage, total_cost
 class Budget:
     """The limits on what a run spends on models; None for no limit.
 
-    Parameters
-    ----------
-    usd
-        US dollars.
-    tokens
-        Tokens sent and generated.
-    seconds
-        Wall-clock seconds from the first call on; no call starts later, and a running one is
-        cancelled then.
-
     Examples
     --------
     >>> Budget(usd=2.0)
@@ -32,8 +22,12 @@ class Budget:
     """
 
     usd: float | None = None
+    "US dollars."
     tokens: int | None = None
+    "Tokens sent and generated."
     seconds: float | None = None
+    """Wall-clock seconds from the first call on; no call starts later, and a running one is
+    cancelled then."""
 
     def __post_init__(self) -> None:
         for name in ("usd", "tokens", "seconds"):
