@@ -54,10 +54,7 @@ class CheckedRows:
     def compare(self, answers: Sequence[object], what: str) -> None:
         """Raise unless every answer is the program's.
 
-        Raises
-        ------
-        ProgramError
-            With the first row that differs.
+        Raise ProgramError with the first row that differs.
         """
         for row, expected, answer in zip(self.inputs, self.expected, answers, strict=True):
             if type(answer) is not type(expected) or answer != expected:

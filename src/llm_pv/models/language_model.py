@@ -44,14 +44,9 @@ class LanguageModel(ABC):
     def complete(self, request: Request) -> list[Turn]:
         """Return the next turn, or up to ``samples`` alternatives; the usage is on the first.
 
-        Raises
-        ------
-        CredentialError
-            If the key is missing or rejected, as it would be for every other call.
-        ModelError
-            If the call failed finally, after its retries.
-        BudgetError
-            If ``before_retry`` refuses another request.
+        Raise CredentialError if the key is missing or rejected, as it would be for every other
+        call. Raise ModelError if the call failed finally, after its retries. Raise BudgetError if
+        ``before_retry`` refuses another request.
         """
 
     @abstractmethod

@@ -124,6 +124,9 @@ MODEL_HELP = f"PROVIDER:MODEL; {', '.join(PROVIDERS)}, or auto"
 def make_model(name: str, options: ModelOptions | None = None) -> LanguageModel:
     """Return the model of a name, ready to be called.
 
+    Raise ConfigurationError if there is no such provider, an option does not fit it, or its extra
+    is not installed. Raise CredentialError if it needs a key and there is none.
+
     Parameters
     ----------
     name
@@ -131,13 +134,6 @@ def make_model(name: str, options: ModelOptions | None = None) -> LanguageModel:
         the provider by the model's name. ``PROVIDER:MODEL@URL`` names the server too.
     options
         How it is called; None for the defaults.
-
-    Raises
-    ------
-    ConfigurationError
-        If there is no such provider, an option does not fit it, or its extra is not installed.
-    CredentialError
-        If it needs a key and there is none.
     """
     name, url = split_address(name)
     provider, model = provider_of(name), split_name(name)[1]

@@ -190,13 +190,10 @@ class Agent(LLM):
 def submitted_source(reply: str, train: Examples, classes: Classes) -> str:
     r"""Return an agent's final reply; a model in it is replaced by the source of a program.
 
+    Raise ProgramError with a one-line reason, if it is neither a program nor a model.
+
     A model is code that defines ``fit`` and no ``f``. Its program contains the training rows and
     learns from them when it is loaded.
-
-    Raises
-    ------
-    ProgramError
-        With a one-line reason, if it is neither a program nor a model.
 
     Examples
     --------

@@ -213,10 +213,7 @@ class Proposer(ABC):
     def plan_attempts(self, requested: int | None) -> int:
         """Return the number of attempts K that a run plans, given the number requested by the user.
 
-        Raises
-        ------
-        ConfigurationError
-            If the proposer cannot make that many.
+        Raise ConfigurationError if the proposer cannot make that many.
         """
         return self.default_attempts if requested is None else requested
 

@@ -99,10 +99,7 @@ paper."
     def tool_place(self, model: LanguageModel) -> ToolPlace:
         """Return where the code of a model runs.
 
-        Raises
-        ------
-        ConfigurationError
-            If it cannot run there.
+        Raise ConfigurationError if it cannot run there.
         """
         wanted = self.tool
         if wanted is None or (wanted == "any" and "hosted" not in model.tool_places):

@@ -42,6 +42,9 @@ _AROUND_PROMPT, _ABOUT_TOOL = 200, 1_000  # tokens of a request besides the prom
 class LLM(Proposer):
     """A proposer that calls a language model; use it as a context manager, or call `close`.
 
+    Raise ConfigurationError if the settings do not fit the model, or a budget in US dollars meets
+    an unknown price.
+
     Attempts of all cells share one budget. They run concurrently, as many as the run admits, and
     are yielded in their order.
 
@@ -60,11 +63,6 @@ class LLM(Proposer):
     ----------
     tracker
         The spending so far.
-
-    Raises
-    ------
-    ConfigurationError
-        If the settings do not fit the model, or a budget in US dollars meets an unknown price.
     """
 
     free = False
@@ -128,10 +126,8 @@ class LLM(Proposer):
     def plan_attempts(self, requested: int | None) -> int:
         """Return the most programs of the attempts and their refinements.
 
-        Raises
-        ------
-        ConfigurationError
-            If another number of attempts is requested than the proposer was made with.
+        Raise ConfigurationError if another number of attempts is requested than the proposer was
+        made with.
         """
         if requested not in {None, self.attempts}:
             raise ConfigurationError(
@@ -162,10 +158,8 @@ class LLM(Proposer):
     ) -> tuple[str, Examples, list[str]]:
         """Return the prompt for training rows, the rows in it, and warnings.
 
-        Raises
-        ------
-        ConfigurationError
-            If not even one row fits the model's context, or a prompt file is unusable.
+        Raise ConfigurationError if not even one row fits the model's context, or a prompt file is
+        unusable.
         """
         shown, warnings = self._chosen(train, seed)
         alphabet = alphabet_of(train.inputs)
@@ -244,12 +238,8 @@ class LLM(Proposer):
     ) -> Iterator[Proposal]:
         """Yield proposals in the order of their attempts, which run concurrently.
 
-        Raises
-        ------
-        CredentialError
-            If the key is rejected.
-        ModelError, BudgetError
-            If no attempt of the cell was answered.
+        Raise CredentialError if the key is rejected. Raise ModelError or BudgetError if no attempt
+        of the cell was answered.
         """
         scheduler = self._scheduler(train, classes, seed=seed, context=context)
 
