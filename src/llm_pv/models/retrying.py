@@ -119,41 +119,31 @@ def translate(
     """
     after = f" after {monitor.sent} tries" if monitor.sent > 1 else ""
     body = _kept(monitor, redact)
+    billed = monitor.possibly_billed
     own = own_error(error)
     if own is not None:
         said = f"{name}: {redact(str(own))}{after}"
         return type(own)(
-            said,
-            transient=own.transient,
-            possibly_billed=monitor.possibly_billed,
-            body=own.body or body,
+            said, transient=own.transient, possibly_billed=billed, body=own.body or body
         )
     detail = redact(explanation(error))
     if isinstance(error, ModelQuotaExceededError):
-        return CredentialError(
-            f"{name}: the account has no credit or quota left: {detail}",
-            possibly_billed=monitor.possibly_billed,
-        )
+        said = f"{name}: the account has no credit or quota left: {detail}"
+        return CredentialError(said, possibly_billed=billed)
     status = error.status_code if isinstance(error, ModelHTTPError) else None
     if status in REFUSED_KEY or isinstance(error, ModelAuthenticationError):
         shown = f" (HTTP {status})" if status else ""
         wrong = f"refused the key of {variable}" if redact.has_key else f"wants a key: {variable}"
-        return CredentialError(
-            f"{name}: the server {wrong}{shown}: {detail}", possibly_billed=monitor.possibly_billed
-        )
+        said = f"{name}: the server {wrong}{shown}: {detail}"
+        return CredentialError(said, possibly_billed=billed)
     if status == 404:
         detail += " (is the model's name right, and --base-url, which mostly ends with /v1?)"
     if status is not None:
-        return ModelError(
-            f"{name}: HTTP {status}{after}: {detail}",
-            transient=is_transient(error),
-            possibly_billed=monitor.possibly_billed,
-        )
+        said = f"{name}: HTTP {status}{after}: {detail}"
+        return ModelError(said, transient=is_transient(error), possibly_billed=billed)
+    transient = not isinstance(error, UserError)
     return ModelError(
-        f"{name}: {detail}{after}",
-        transient=not isinstance(error, UserError),
-        possibly_billed=monitor.possibly_billed,
-        body=body,
+        f"{name}: {detail}{after}", transient=transient, possibly_billed=billed, body=body
     )
 
 

@@ -54,7 +54,7 @@ def choices(
 
     processors = LogitsProcessorList()
     if labels is not None:
-        processors.append(_LabelConstraint(torch, labels, prompt_length, ends))
+        processors.append(_label_constraint(torch, labels, prompt_length, ends))
     if config.do_sample:
         if config.temperature is not None:
             processors.append(TemperatureLogitsWarper(float(config.temperature)))
@@ -64,41 +64,36 @@ def choices(
             processors.append(TopPLogitsWarper(config.top_p))
         if config.min_p is not None:
             processors.append(MinPLogitsWarper(config.min_p))
-        processors.append(_GumbelNoise(torch, seeds))
+        processors.append(_gumbel_noise(torch, seeds))
     return processors
 
 
-class _LabelConstraint:
-    """Allows only tokens that continue some label."""
+def _label_constraint(
+    torch: Any, labels: LabelTokens, prompt_length: int, ends: Sequence[int]
+) -> Any:
+    """Return a processor that allows only tokens which continue some label."""
 
-    def __init__(
-        self, torch: Any, labels: LabelTokens, prompt_length: int, ends: Sequence[int]
-    ) -> None:
-        self._torch = torch
-        self._labels = labels
-        self._prompt_length = prompt_length
-        self._ends = list(ends)
-
-    def __call__(self, input_ids: Any, scores: Any) -> Any:
-        allowed = self._torch.full_like(scores, float("-inf"))
-        for row, written in enumerate(input_ids[:, self._prompt_length :].tolist()):
-            following = list(self._labels.following(written)) or self._ends or [0]
+    def constrain(input_ids: Any, scores: Any) -> Any:
+        allowed = torch.full_like(scores, float("-inf"))
+        for row, written in enumerate(input_ids[:, prompt_length:].tolist()):
+            following = list(labels.following(written)) or list(ends) or [0]
             allowed[row, following] = 0.0
         return scores + allowed
 
+    return constrain
 
-class _GumbelNoise:
-    """Adds Gumbel noise, which makes the highest score a sample from the probabilities."""
 
-    def __init__(self, torch: Any, seeds: Sequence[int]) -> None:
-        self._torch = torch
-        self._generators = [torch.Generator().manual_seed(seed % 2**63) for seed in seeds]
+def _gumbel_noise(torch: Any, seeds: Sequence[int]) -> Any:
+    """Return a processor that adds noise, so that the highest score is a sample."""
+    generators = [torch.Generator().manual_seed(seed % 2**63) for seed in seeds]
 
-    def __call__(self, input_ids: Any, scores: Any) -> Any:  # noqa: ARG002 - as transformers calls it
-        noise = self._torch.empty(scores.shape, dtype=self._torch.float32)
-        for row, generator in enumerate(self._generators):
+    def add_noise(_: Any, scores: Any) -> Any:
+        noise = torch.empty(scores.shape, dtype=torch.float32)
+        for row, generator in enumerate(generators):
             noise[row].exponential_(generator=generator)
         return scores.float() - noise.log().to(scores.device)
+
+    return add_noise
 
 
 def cache_argument(cache: Any) -> dict[str, Any]:
