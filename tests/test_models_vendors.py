@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from fake_openai_server import FakeOpenAI
-from llm_pv.errors import ConfigurationError, ModelError
+from llm_pv.cli.doctor import examine
+from llm_pv.errors import ConfigurationError, CredentialError, ModelError
 from llm_pv.models import (
     ModelOptions,
     Request,
@@ -17,6 +18,7 @@ from llm_pv.models import (
     UserMessage,
 )
 from llm_pv.models.price_list import PriceList
+from llm_pv.models.registry import PROVIDERS, Provider, make_model
 from wire_servers import OpenModels, Wire, WireServer, anthropic, chat, google
 
 HI = Request([UserMessage("hi")])
@@ -382,3 +384,26 @@ def test_an_error_in_a_stream_has_the_status_it_should_have_had(
     with WireServer([stream(event)]) as server, pytest.raises(ModelError, match="busy") as caught:
         opened.at(name, server.url, ModelOptions(retries=0)).complete(HI)
     assert caught.value.transient
+
+
+def test_one_entry_makes_a_provider(monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = Provider(
+        "example",
+        "openai_api.compatible_endpoint",
+        interfaces=("chat",),
+        keys=("EXAMPLE_API_KEY",),
+        address="https://api.example/v1",
+        models="exa",
+    )
+    monkeypatch.setitem(PROVIDERS, "example", entry)
+    monkeypatch.setenv("EXAMPLE_API_KEY", "")
+    with pytest.raises(CredentialError, match="set EXAMPLE_API_KEY"):
+        make_model("auto:exa-1")
+    with pytest.raises(ConfigurationError, match="not example"):
+        make_model("example:exa-1", ModelOptions(batch=True))
+    monkeypatch.setenv("EXAMPLE_API_KEY", "sk-of-example-0123456789")
+    with make_model("auto:exa-1") as model:
+        preview = model.preview(HI)
+    assert (preview.url, preview.body["model"]) == (f"{entry.address}/chat/completions", "exa-1")
+    assert (model.name, model.destination) == ("example:exa-1", "api.example")
+    assert examine()["keys"]["EXAMPLE_API_KEY"]
