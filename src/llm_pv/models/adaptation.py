@@ -229,13 +229,6 @@ class Adaptation:
         self._refused_names: set[str] = set()
         self._first_limit_name = endpoint.limit_name
 
-    def adapted(self, settings: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return the settings of a new request, changed if the server refused something before."""
-        changed = self._most_output or self._refused_names or self._streams
-        if changed or not (self._forbids_tools and self._takes_seed):
-            return self.limited(settings)
-        return settings
-
     def refusal(self, error: BaseException, prepared: Prepared) -> Refusal | None:
         """Return the refusal, if the request can be changed to avoid it."""
         if not isinstance(error, ModelHTTPError) or error.status_code not in ADAPTABLE:

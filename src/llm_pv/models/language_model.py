@@ -62,7 +62,7 @@ class LanguageModel(ABC):
             )
         if not 1 <= request.samples <= self.most_samples:
             raise ConfigurationError(
-                f"{self.name} returns 1 to {self.most_samples} answers a call, not "
+                f"{self.name} returns at most {self.most_samples} answers a call, not "
                 f"{request.samples}"
             )
 

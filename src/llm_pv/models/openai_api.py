@@ -8,7 +8,6 @@ from typing import Any
 
 import httpx2
 from openai import AsyncOpenAI, OpenAIError
-from openai.types import chat
 from pydantic_ai import ModelResponse
 from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
 from pydantic_ai.profiles import ModelProfile
@@ -30,17 +29,8 @@ class ChatModel(OpenAIChatModel):
 
     def _process_response(self, response: Any, **kwargs: Any) -> ModelResponse:
         choices = getattr(response, "choices", None)
-        if choices is None or (len(choices) < 2 and choices):
+        if not choices or len(choices) < 2:
             return super()._process_response(response, **kwargs)
-        if not choices:
-            assert isinstance(response, chat.ChatCompletion)
-            return ModelResponse(
-                parts=[],
-                usage=self._map_usage(response),
-                model_name=response.model,
-                provider_name=self.system,
-                finish_reason="error",
-            )
         read = [
             super(ChatModel, self)._process_response(
                 response.model_copy(update={"choices": [choice]}), **kwargs

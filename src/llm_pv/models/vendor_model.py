@@ -312,7 +312,7 @@ class VendorModel(LanguageModel):
 
     def _prepared(self, request: Request) -> Prepared:
         prepared = Prepared.of(self._endpoint, self._options, request)
-        return replace(prepared, settings=self._adaptation.adapted(prepared.settings))
+        return replace(prepared, settings=self._adaptation.limited(prepared.settings))
 
     async def _try(
         self, prepared: Prepared, messages: list[ModelMessage], seed: int, monitor: RequestMonitor

@@ -84,16 +84,16 @@ paper."
             f"tool_calls={self.tool_calls}",
             f"tool_limits={self.tool_limits}",
         ]
-        if self.answer_format != "json":
-            parts.append(f"answer={self.answer_format}")
-        if self.programs_per_reply != 1:
-            parts.append(f"programs={self.programs_per_reply}")
-        if self.facts:
-            parts.append(f"facts: noise={self.noise}, about={self.about!r}")
-        if self.tool_functions:
-            parts.append(f"tool_functions={','.join(self.tool_functions)}")
-        if self.explore:
-            parts.append("explore")
+        facts = f"facts: noise={self.noise}, about={self.about!r}"
+        functions = f"tool_functions={','.join(self.tool_functions)}"
+        for part, is_set in (
+            (f"answer={self.answer_format}", self.answer_format != "json"),
+            (f"programs={self.programs_per_reply}", self.programs_per_reply != 1),
+            (facts, self.facts),
+            (functions, self.tool_functions),
+            ("explore", self.explore),
+        ):
+            parts += [part] if is_set else []
         return "; ".join(parts)
 
     def tool_place(self, model: LanguageModel) -> ToolPlace:
