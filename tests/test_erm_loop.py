@@ -611,15 +611,15 @@ def test_proposals_under_way_are_still_read_where_the_proposer_asks_for_it(
             self, proposals: Iterable[Proposal], turns: Iterable[Mapping[str, Any]]
         ) -> Spending:
             number = len(list(proposals))
-            doubtful = Amount(0.75, len(list(turns)))
-            return Spending(Usage(number, 20), 0.25, doubtful=(doubtful,))
+            possibly_billed = Amount(0.75, len(list(turns)))
+            return Spending(Usage(number, 20), 0.25, possibly_billed=(possibly_billed,))
 
     for under_way, attempts in ((True, 4), (False, 2)):
         proposer = Paid([FIRST_BIT, PARITY, PARITY, ALWAYS_ONE], under_way=under_way)
         log = CellLog(Cell("test"), turns=[{"kind": "turn"}] * 3)
         selection = select_program(parity_splits(), proposer, sandbox, Plan(9), seed=0, log=log)
         assert (selection.usage, selection.cost_usd) == (Usage(attempts, 20), 0.25)
-        assert selection.doubtful == Amount(0.75, 3)
+        assert selection.possibly_billed == Amount(0.75, 3)
         assert (len(selection.attempts), proposer.stops) == (attempts, 1)
     proposer = Paid([PARITY, PARITY])
     plan = Plan(2, early_stop=False)

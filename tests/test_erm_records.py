@@ -369,7 +369,7 @@ def test_a_result_is_recorded_value_by_value() -> None:
     tried = [made(1, 4, bits=80), made(2, 0).reject("by chance"), better,
              Attempt(4, Proposal("no"), error="no program")]  # fmt: skip
     selection = selection_of(
-        *tried, selected=2, usage=Usage(10, 20), cost_usd=None, doubtful=Amount(0.75, 30)
+        *tried, selected=2, usage=Usage(10, 20), cost_usd=None, possibly_billed=Amount(0.75, 30)
     )
     unseen = {"validation": (3, 1)}
     learned = learned_of(selection, unseen=unseen, path=Path("run"), program_path=Path("run/f.py"))

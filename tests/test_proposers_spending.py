@@ -165,8 +165,8 @@ def test_spending_is_added_part_by_part() -> None:
         (Amount(1.0, 4), Amount(2.0, 5), Amount(None, 6)),
     )  # fmt: skip
     assert one.plus(Spending(cost_usd=None)).cost_usd is None
-    assert one.most_doubtful == Amount(1.0, 4)
-    assert other.most_doubtful == Amount(None, 11)
+    assert one.most_possibly_billed == Amount(1.0, 4)
+    assert other.most_possibly_billed == Amount(None, 11)
     assert Amount(0.5, 3).times(4) == Amount(2.0, 12)
     assert Amount(None, 3).times(0) == Amount(None, 0)
 

@@ -153,8 +153,8 @@ def test_spending_adds_up_answers_failures_and_calls_that_were_cut_off() -> None
     assert spent([TURN_RECORD | unknown]).paid == (Amount(None, 30),)
     with pytest.raises(RunError, match="conversation 4 is damaged"):
         spent([{"kind": "turn", "conversation": 4}])
-    assert Spending().most_doubtful == Amount(0.0, 0)
-    assert spent(records[:6]).most_doubtful == Amount(15.0, 99)
+    assert Spending().most_possibly_billed == Amount(0.0, 0)
+    assert spent(records[:6]).most_possibly_billed == Amount(15.0, 99)
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,7 @@ def select_program(
         warnings=tuple(warnings),
         usage=spending.usage,
         cost_usd=spending.cost_usd,
-        doubtful=spending.most_doubtful,
+        possibly_billed=spending.most_possibly_billed,
         predictions=tuple(predictions),
         unverified=verifier.cut_short,
     )

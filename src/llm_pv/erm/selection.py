@@ -64,7 +64,7 @@ class Selection:
     cost_usd: float | None = 0.0
     """Tokens and price of all answers of models, including those without a reply; the cost is None
     if a price is unknown."""
-    doubtful: Amount = NOTHING
+    possibly_billed: Amount = NOTHING
     """The most that calls without an answer may cost in addition: they broke off, timed out, or
     were running when an earlier part of the run was killed."""
     predictions: tuple[str | None, ...] = ()

@@ -178,7 +178,7 @@ class OpenRun:
         search = api.Search(
             self._proposer,
             attempts=problem.programs,
-            early_stop=False,  # when a search ends would say something of the validation rows
+            early_stop=False,  # the end of a search would reveal something about validation rows
             seed=problem.seed,
         )
         try:

@@ -36,7 +36,7 @@ class Chat:
         return self._apply([_entry(message) for message in conversation], tool)
 
     def encode(self, text: str) -> list[int]:
-        """Return the tokens of a rendered text; a template has written its special ones itself."""
+        """Return the tokens of a rendered text, whose special tokens a template has written."""
         return list(self.tokenizer(text, add_special_tokens=not self.has_template)["input_ids"])
 
     def encode_continuation(self, text: str) -> list[int]:

@@ -155,7 +155,7 @@ async def _after(response: httpx2.Response) -> None:
     encoding = response.headers.get("content-encoding", "identity").strip().lower()
     response.headers.pop("content-encoding", None)
     if response.request.method == "POST" and response.has_redirect_location:
-        # Followed, one call could become many, and the rows could go to another server.
+        # If followed, one call could become many, and the rows could go to another server.
         raise ModelError(
             f"the server sends requests on to {response.headers['location']!r}, which are not "
             "followed; give that server's address as --base-url"

@@ -25,7 +25,7 @@ LINE_END = "\n"
 """The text that ends an answer which continues a text."""
 
 _END_OF_PROMPT = 200
-"""Characters at a prompt's end that labels are read after, where that is as after all of it."""
+"""Characters at a prompt's end that suffice as the context for the tokens of labels."""
 
 _WARMING = ("Ready?", "Set?")
 
@@ -262,8 +262,8 @@ class InProcessModel(LanguageModel):
     ) -> Iterator[tuple[list[int], list[list[int]]]]:
         """Yield the tokens of a shared prefix, and those of the rests, for consecutive prompts.
 
-        They are cut at the end of a line. That the tokenizer reads the parts as it reads the whole
-        is seen by the first prompt; the others are the same on both sides of the cut.
+        They are cut at the end of a line. The first prompt shows whether the tokenizer reads the
+        parts as it reads the whole; the others are the same on both sides of the cut.
         """
         chat = self._chat(query)
         for _, group in groupby(prompts, lambda prompt: prompt[: prompt.rfind(LINE_END) + 1]):

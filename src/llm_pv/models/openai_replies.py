@@ -1,11 +1,10 @@
 """A lenient reader for the replies of every server compatible with OpenAI.
 
-A reply is read for what is needed (what was said and thought, the tool calls, why it ended, the
-tokens), and written anew in OpenAI's own form; every other field may be missing, of another type or
-nonsense. What is read besides the published form: a stream where none was asked for, content as
-parts or as a JSON object, thoughts under any of their names, tool arguments as objects,
-``function_call``, tool calls among the parts, finish reasons of other vendors, their single replies
-where a gateway is_transient these on, and a reply in a gateway's own object.
+The message, reasoning, tool calls, finish reason and tokens of a reply are read, and written in
+OpenAI's own form; every other field may be missing or malformed. Accepted besides the published
+form: unrequested streams, content as parts or as a JSON object, reasoning under any of its names,
+tool arguments as objects, ``function_call``, tool calls among the parts, finish reasons of other
+vendors, their replies passed on by a gateway, and a reply within a gateway's own object.
 """
 
 import json

@@ -62,7 +62,7 @@ class Backoff:
     def wait(self, state: RetryCallState) -> float:
         """Return the seconds before the next try."""
         backoff = min(self.first * 2.0 ** (state.attempt_number - 1), self.longest)
-        # Calls that were refused together must not all come back together.
+        # Calls that were refused together must not all be retried together.
         jitter = random.uniform(0.0, backoff / 2)  # noqa: S311 - no secret depends on it
         error = state.outcome.exception() if state.outcome else None
         asked = getattr(error, "retry_after", None)

@@ -1,4 +1,4 @@
-"""Join the pieces of replies that gateways send as streams, also unasked.
+"""Join the pieces of replies that gateways send as streams, also if none was requested.
 
 OpenAI's chat completions come as chunks, Anthropic's messages as events, Google's answers as parts.
 """

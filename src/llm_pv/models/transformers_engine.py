@@ -194,7 +194,7 @@ class TransformersModel(InProcessModel):
         rows_each = 1
         if labels is not None and query.mode == "likelihood":
             rows_each = len(labels.paths())
-        # The rows that are worked out at once: of one prompt or of several, or some of one's.
+        # The rows computed together: of one prompt or of several, or some of one prompt.
         most = self._fitting(shared, max(map(len, encoded)), query, labels)
         if self.options.batch_size:
             most = self.options.batch_size * rows_each

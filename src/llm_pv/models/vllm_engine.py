@@ -163,7 +163,7 @@ class VLLMModel(InProcessModel):
                 # The engine starts ten times faster in this process than in a child.
                 os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
                 options |= {"enforce_eager": True, "kv_cache_memory_bytes": _CPU_CACHE_BYTES}
-                # Prompts worked out in pieces and seeds do not go together there: "CPU Generator
+                # Chunked prefill and seeds do not work together there: "CPU Generator
                 # does not use offset".
                 options |= {
                     "enable_chunked_prefill": False,

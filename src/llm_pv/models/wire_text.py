@@ -47,7 +47,7 @@ def json_values(body: bytes) -> list[Any]:
     """
     text = body.decode(json.detect_encoding(body), "replace").strip()
     values = _events(text) if text.startswith(_EVENT_STARTS) else _plain(text)
-    values = values or _plain(text[text.find("{") :])  # behind a comment or a guard of a gateway
+    values = values or _plain(text[text.find("{") :])  # after a comment or a prefix of a gateway
     if not values and "{" in text:
         with suppress(ProgramError):
             values = ask_one("objects", text)

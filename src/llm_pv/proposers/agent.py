@@ -79,7 +79,7 @@ _predict = getattr(_predict, "predict", _predict)
 def f(x):
     return list(_predict([x]))[0]
 """
-"""Code that turns a submitted model into a program: it learns when it is loaded, in the sandbox,
+"""Code that makes a submitted model a program: it learns when it is loaded, in the sandbox,
 and nothing it has learned leaves the sandbox."""
 
 

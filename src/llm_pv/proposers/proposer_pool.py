@@ -16,7 +16,7 @@ from llm_pv.proposers.spending import Spending
 
 
 class ProposerPool(Proposer):
-    """Joins proposers, whose programs are candidates of one run under one certificate.
+    """Combines proposers, whose programs are candidates of one run under one certificate.
 
     The free ones propose first, one after another; then the attempts of the others alternate among
     them and are read as they end. If the run stops at a program of a free proposer, no other is

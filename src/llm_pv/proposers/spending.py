@@ -84,7 +84,7 @@ class Spending:
     "Tokens and cost of the answers; the cost is None if a price is unknown."
     paid: tuple[Amount, ...] = ()
     "The amount of each answer; its worst case if its price turned out to be unknown."
-    doubtful: tuple[Amount, ...] = ()
+    possibly_billed: tuple[Amount, ...] = ()
     "The worst case of each failed try that may be billed."
 
     def plus(self, other: "Spending") -> "Spending":
@@ -93,13 +93,13 @@ class Spending:
             self.usage + other.usage,
             total_cost((self.cost_usd, other.cost_usd)),
             self.paid + other.paid,
-            self.doubtful + other.doubtful,
+            self.possibly_billed + other.possibly_billed,
         )
 
     @property
-    def most_doubtful(self) -> Amount:
+    def most_possibly_billed(self) -> Amount:
         """The sum of the failed tries that may be billed."""
-        return reduce(Amount.plus, self.doubtful, NOTHING)
+        return reduce(Amount.plus, self.possibly_billed, NOTHING)
 
 
 _LOOK_SECONDS = 0.05

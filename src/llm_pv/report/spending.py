@@ -87,7 +87,7 @@ def spending_of(run: Path) -> RunSpending:
     records = list(iterate_calls(run))
     found = spent(records)
     costs = [record["cost_usd"] for record in records if record["kind"] == "turn"]
-    lost = found.most_doubtful
+    lost = found.most_possibly_billed
     return RunSpending(
         found.usage.input_tokens,
         found.usage.output_tokens,

@@ -75,7 +75,7 @@ class Survey:
                 try:
                     self._text = self._compute()
                 except (LLMPVError, RuntimeError, OSError):
-                    # A conversation that is paid for does not fail for want of a survey.
+                    # A conversation that is paid for does not fail because of a survey.
                     self._text = "The survey failed: do without it."
             return self._text
 

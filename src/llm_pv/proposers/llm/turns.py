@@ -161,7 +161,7 @@ def amounts(records: Iterable[Mapping[str, Any]]) -> list[Amount]:
     Raise RunError if a record is damaged.
     """
     spending = spent(records)
-    return [*spending.paid, *spending.doubtful]
+    return [*spending.paid, *spending.possibly_billed]
 
 
 def spent(records: Iterable[Mapping[str, Any]]) -> Spending:
@@ -172,7 +172,7 @@ def spent(records: Iterable[Mapping[str, Any]]) -> Spending:
     usage = NO_USAGE
     costs: list[float | None] = []
     paid: list[Amount] = []
-    doubtful: list[Amount] = []
+    possibly_billed: list[Amount] = []
     under_way: dict[tuple[Any, ...], list[tuple[bool, Amount]]] = {}
     for record in records:
         try:
@@ -187,15 +187,15 @@ def spent(records: Iterable[Mapping[str, Any]]) -> Spending:
                 most = record["worst"]["usd"]
                 paid.append(Amount.of(took, most if cost is None else cost))
             if record["kind"] in {TURN, FAILED}:
-                doubtful += [Amount(**record["worst"])] * record["doubtful_tries"]
+                possibly_billed += [Amount(**record["worst"])] * record["doubtful_tries"]
                 tries = under_way.get(place)
                 # Only the last call and its tries have ended; a kill cut off any earlier ones.
                 while tries and tries.pop()[0]:
                     pass
         except (KeyError, TypeError, ValueError) as error:
             raise _damaged(record, error) from error
-    doubtful += [worst for tries in under_way.values() for _, worst in tries]
-    return Spending(usage, total_cost(costs), tuple(paid), tuple(doubtful))
+    possibly_billed += [worst for tries in under_way.values() for _, worst in tries]
+    return Spending(usage, total_cost(costs), tuple(paid), tuple(possibly_billed))
 
 
 _PLACE = ("function", "length", "sampler", "trial", "proposer", "conversation", "turn")

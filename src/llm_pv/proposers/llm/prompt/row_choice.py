@@ -64,7 +64,7 @@ def informative_rows(train: Examples, rows: int, seed: int) -> Examples:
     """
     if rows >= len(train):
         return train
-    drawn = random.Random(seed)  # noqa: S311 - no secret hangs on it
+    drawn = random.Random(seed)  # noqa: S311 - no secret depends on it
     by_class: dict[str, list[int]] = {}
     for place, label in enumerate(train.labels):
         by_class.setdefault(label, []).append(place)
