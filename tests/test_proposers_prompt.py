@@ -598,7 +598,7 @@ def test_what_is_wrong_with_a_template_is_said(tmp_path: Path) -> None:
          "write {{a}} to keep it"),
         ("{labels}",
          f"the prompt template {path} has no {{examples}}: put it where the training rows are to "
-         f"stand (there are {known})"),
+         f"be (there are {known})"),
     ):  # fmt: skip
         path.write_text(text)
         with pytest.raises(ConfigurationError) as caught:

@@ -79,7 +79,7 @@ def turn_record(
         worst=asdict(worst) if worst else None,
         exceeded=exceeded,
         **{_STORED_AS.get(name, name): values[name] for name in _STORED},
-    ) | {"seconds": round(turn.seconds, 6)}
+    ) | {"calls": list(values["calls"]), "seconds": round(turn.seconds, 6)}
 
 
 def tool_record(conversation: int, number: int, call: int, text: str, seconds: float) -> Record:
