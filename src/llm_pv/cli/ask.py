@@ -30,7 +30,7 @@ def ask(
     format: Format = "table",  # noqa: A002
     sandbox: SandboxOptions = SandboxOptions(),
 ) -> int:
-    """Rank unlabelled rows by how well their labels would separate the programs still possible.
+    """Rank unlabelled rows by how well their labels would separate the possible programs.
 
     Possible are the programs of the run whose training mistakes are not significantly more than
     the best one's. Fill in the label column of --out and give the file to learn with --add.

@@ -30,7 +30,7 @@ class DataOptions:
     "Length of the inputs; default the task's first."
     sampler: Sampler = GridSettings.sampler
     out: Path = DrawingOptions.dataset_dir
-    "Folder of all data sets; this one goes into <name>/L<length>/seed<number>/ below it."
+    "Folder of all data sets; this one is written into <name>/L<length>/seed<number>/ below it."
     train_size: int = GridSettings.train_size
     validation_size: int = GridSettings.validation_size
     test_size: int = GridSettings.test_size

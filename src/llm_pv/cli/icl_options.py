@@ -68,7 +68,7 @@ class AnsweringOptions(ConnectionOptions):
 )
 @dataclass(frozen=True)
 class Questions(Settings):
-    """How labels are asked for, and how an answer is read."""
+    """Settings of queries for labels, and of reading the answers."""
 
 
 @option_group(_ASKING)

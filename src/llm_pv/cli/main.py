@@ -32,7 +32,7 @@ COMMANDS = {
     "learn": "Learn a program from labelled rows, certify it and write it as a Python file.",
     "predict": "Add a prediction column to rows, the program confined.",
     "verify": "Score a program afresh on labelled rows, the program confined.",
-    "ask": "Rank unlabelled rows: which labels would tell most among the programs still possible.",
+    "ask": "Rank unlabelled rows by how well their labels would separate the possible programs.",
     "export": "Write a program as SQL, as a Python module or as an estimator file, checked.",
     "prompt": "Write the prompt for any chat window; learn reads the replies back.",
     "mcp": "Serve the verified loop to an assistant (Model Context Protocol), without a key.",

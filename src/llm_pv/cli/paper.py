@@ -158,7 +158,7 @@ def paper(
 
 
 def _confirmed(*, yes: bool) -> bool:
-    """Return whether the user wants to pay that.
+    """Return whether the user agrees to the price.
 
     Raise ConfigurationError if standard input is not a terminal.
     """

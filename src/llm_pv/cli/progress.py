@@ -341,7 +341,7 @@ def training_progress(*, quiet: bool = False) -> Iterator[Observer]:
                 case LogLine(text=line):
                     _print(console, line)
                 case CellReassigned():
-                    _print(console, "the machine was lost; the job begins anew on another one")
+                    _print(console, "the machine was lost; the job restarts on another one")
 
     with _display(console, *columns, live=console.is_terminal and not quiet) as progress:
         yield Shown()

@@ -13,7 +13,7 @@ from llm_pv.sandbox import ToolFunction, ToolLimits
 DEFAULT_ATTEMPTS = 5
 
 MOST_ROWS = 100
-"""A prompt shows so many rows at most, unless more are asked for."""
+"""The most rows that a prompt shows by default."""
 
 AnswerFormat: TypeAlias = Literal["python", "json"]
 """How a program is written down: in a fenced block of Python, or as the paper has it, in JSON."""
@@ -46,7 +46,7 @@ paper."
     """Whether later attempts of a cell are shown earlier programs of it with their training
     accuracy, and asked for something else."""
     noise: float = 0.0
-    "The share of labels that may be wrong, of which the facts tell."
+    "The share of labels that may be wrong, stated in the facts."
     about: str = ""
     "What the user says of the rows, for the facts."
     tool_calls: int = 20

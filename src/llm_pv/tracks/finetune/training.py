@@ -297,7 +297,7 @@ class Assembly:
     sets: Sets
     "The rows, and how many steps they take."
     checkpoint: Path | None
-    "Where it goes on from; None from the start."
+    "The checkpoint to resume from; None to start from scratch."
 
     @property
     def done(self) -> int:

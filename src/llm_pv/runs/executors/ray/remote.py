@@ -24,7 +24,7 @@ from llm_pv.sandbox.worker_pool import Backend
 
 @dataclass(frozen=True)
 class Requirements:
-    """What one task takes of a machine while it runs.
+    """The resources that one task takes while it runs.
 
     Examples
     --------
@@ -73,7 +73,7 @@ class Confining:
 
 @dataclass(frozen=True)
 class Versions:
-    """What must be the same on every machine, or one run would hold the work of two programs."""
+    """Versions that must be equal on all machines, or a run would mix the work of two programs."""
 
     llm_pv: str
     python: str
