@@ -14,10 +14,9 @@ from llm_pv.data.examples import Classes, Examples, Splits
 from llm_pv.erm.attempts import Attempt
 from llm_pv.erm.loop import select_program
 from llm_pv.erm.metrics import Metric
-from llm_pv.erm.pipeline import CUT_SHORT, _recorded_warnings, learn_splits
+from llm_pv.erm.pipeline import CUT_SHORT, Destination, _recorded_warnings, learn_splits
 from llm_pv.erm.selection import Plan, Selection
 from llm_pv.erm.warm_start import WarmStart
-from llm_pv.erm.write_results import Destination
 from llm_pv.errors import ConfigurationError, DataError, RunError
 from llm_pv.models.base import Usage
 from llm_pv.proposers.base import Context, Proposal

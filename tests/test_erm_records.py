@@ -28,6 +28,7 @@ from llm_pv.erm.certificate import (
 )
 from llm_pv.erm.metrics import Metric, parse_costs
 from llm_pv.erm.notebook import result_html
+from llm_pv.erm.pipeline import Destination, program_header, write_results
 from llm_pv.erm.queries import (
     Hypothesis,
     choose_queries,
@@ -40,7 +41,6 @@ from llm_pv.erm.result import LearnedProgram, MajorityBaseline
 from llm_pv.erm.scoring import Score
 from llm_pv.erm.selection import Selection
 from llm_pv.erm.verified_rivals import verified_rivals
-from llm_pv.erm.write_results import Destination, program_header, write_results
 from llm_pv.errors import ConfigurationError, RunError
 from llm_pv.models.base import Usage
 from llm_pv.models.credentials import REDACTED

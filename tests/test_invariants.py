@@ -391,7 +391,7 @@ import scipy.special  # once, not in every child
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from rows import ALWAYS_ONE, FIRST_BIT, PARITY, Scripted, parity_splits
-from llm_pv.erm.write_results import Destination
+from llm_pv.erm.pipeline import Destination
 from llm_pv.erm.pipeline import learn_splits
 from llm_pv.erm.selection import Plan
 from llm_pv.runs.cells import Cell

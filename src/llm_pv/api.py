@@ -15,10 +15,9 @@ from llm_pv.data.reading import DEFAULT_READING, Reading
 from llm_pv.data.sources import DEFAULT_SIZES, SplitSizes, read_splits
 from llm_pv.erm.attempts import Attempt
 from llm_pv.erm.metrics import ACCURACY, Metric
-from llm_pv.erm.pipeline import learn_splits
+from llm_pv.erm.pipeline import Destination, learn_splits
 from llm_pv.erm.result import LearnedProgram
 from llm_pv.erm.selection import Plan
-from llm_pv.erm.write_results import Destination
 from llm_pv.errors import ConfigurationError
 from llm_pv.proposers.base import Proposer
 from llm_pv.proposers.registry import USUAL, BuiltIn, make_proposer

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from llm_pv.data.examples import Splits
-from llm_pv.erm.pipeline import learn_splits
+from llm_pv.erm.pipeline import Destination, learn_splits
 from llm_pv.erm.scoring import Score, score_predictions
 from llm_pv.erm.selection import Plan
 from llm_pv.erm.verification import first_error, read_predictions
-from llm_pv.erm.write_results import Destination
 from llm_pv.errors import ConfigurationError, DataError
 from llm_pv.proposers.base import Proposer
 from llm_pv.proposers.round_robin import RoundRobin, at_once
