@@ -119,6 +119,17 @@ def test_the_candidates_tried_grow_with_the_budget_and_not_with_the_clock() -> N
     assert tried[0] == tried[1] < tried[2]
 
 
+@pytest.mark.parametrize("wrong", [0, 6])
+def test_trees_are_grown_where_no_short_program_is_without_mistakes(wrong: int) -> None:
+    rows: list[Input] = [{"n": n, "m": n * 7 % 40} for n in range(40)]
+    labels = [str(int(n >= 17) ^ (n % 7 == 5 and wrong > 0)) for n in range(40)]
+    problem = Problem.of(Examples(rows, labels), ("0", "1"), probes=0)
+    problem.scale = 0.01
+    found, account = search(problem, lambda _stage, _account, _found: None)
+    assert ("tree" in account.stages) == (wrong > 0)
+    assert any(one.stage == "tree" for one in found) == (wrong > 0)
+
+
 def test_programs_of_a_sample_are_handed_over_before_all_rows_are_computed() -> None:
     chance = random.Random(0)
     rows: list[Input] = ["".join(chance.choices("01", k=12)) for _ in range(900)]

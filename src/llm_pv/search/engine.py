@@ -39,6 +39,8 @@ RESCORED_ROWS, LEAST_RESCORED = 120_000, 12
 MOST_VARIED, MOST_RECUT, MOST_OF_EXACT = 30, 10, 11
 """Programs whose conditions are exchanged for others that fit the training rows as well, those of
 which other constants are proposed too if they make no mistakes, and how many of each."""
+SHORT = 2
+"""A program without mistakes that costs so many times less than the majority class is short."""
 MOST_FITTED, MOST_WEAK = 40, 5
 """Programs of each unifier that are proposed though they are no rules, by whether it fits."""
 
@@ -117,7 +119,10 @@ def search(problem: Problem, on_stage: OnStage) -> tuple[list[Candidate], Accoun
     offered = chain(offers(bank), terminal_offers(bank))
     pool = _pool(bank, columns, pool_of(offered, sample, most))
     whole = pool if sample is problem else None
+    enough = constant_program(problem).cost / SHORT
     for unifier in UNIFIERS:
+        if unifier.slow and any(one.cost < enough and not one.mistakes for one in found):
+            continue
         stage(unifier.name)
         guard.allot(0.5)
         made: list[Candidate] = []

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from itertools import combinations, pairwise
 from typing import Any
 
@@ -14,6 +15,8 @@ from llm_pv.search.prices import choice_bits, constant_bits
 SEPARATORS = " ,;:-/|_=@.#>()+"
 MOST_CHARACTERS = 30
 MOST_CUTS = 16
+REMEMBERED = 50_000
+"""Gaps whose constants are remembered: those between whole numbers come again and again."""
 
 
 def grid(bits: float) -> float:
@@ -195,6 +198,7 @@ UNITS = {"minutes": (60, 30, 15), "seconds": (3600, 60)}
 """What numbers of a kind are rounded to before their digits are."""
 
 
+@lru_cache(REMEMBERED)
 def round_number(low: float, high: float, kind: str = "") -> float:
     """Return the roundest number above ``low`` and up to ``high``.
 
@@ -260,6 +264,7 @@ def round_numbers(low: float, high: float, kind: str = "") -> list[float]:
     return list(found)
 
 
+@lru_cache(REMEMBERED)
 def boundary(low: float, high: float, kind: str = "") -> tuple[str, float]:
     """Return the sign and constant that tell numbers from ``high`` on from those up to ``low``.
 
@@ -283,6 +288,7 @@ def boundary(low: float, high: float, kind: str = "") -> tuple[str, float]:
     return (">", low) if roughness(low) + 0.5 < roughness(constant) else (">=", constant)
 
 
+@lru_cache(REMEMBERED)
 def written_bits(value: float, kind: str = "") -> float:
     """Return the bits of a constant to compare numbers of a kind with: whole hours are cheap.
 

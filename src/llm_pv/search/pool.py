@@ -98,6 +98,8 @@ class Pool:
     telling_numbers: list[Expression] = field(default_factory=list)
     # truth values of every origin that are no comparisons with constants, cheapest first
     truths: list[Expression] = field(default_factory=list)
+    # conditions on sets that were learnt, by the rows of a class
+    sets: dict[bytes, list[Expression]] = field(default_factory=dict)
 
     def telling(self, members: Truths, most: int) -> NDArray[np.int64]:
         """Return positions of the conditions worth combining for a class.

@@ -4,7 +4,7 @@ A choice among n equally plausible alternatives costs log2(n); what people write
 """
 
 import math
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,6 +81,7 @@ def leaf_bits(classes: int) -> float:
     return 1.0 + choice_bits(classes)
 
 
+@lru_cache(50_000)
 def constant_bits(value: float) -> float:
     """Return the bits of a number written into a program: by its digits, zeros being cheap.
 

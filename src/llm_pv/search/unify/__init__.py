@@ -37,6 +37,8 @@ class Unifier:
     # whether what it yields explains nothing by itself (a large tree, a scorecard with mistakes):
     # such programs are offered after rules
     fallback: bool = False
+    # whether it takes so long that a short program without mistakes spares it
+    slow: bool = False
 
 
 UNIFIERS: tuple[Unifier, ...] = (
@@ -48,8 +50,8 @@ UNIFIERS: tuple[Unifier, ...] = (
     Unifier("votes", votes, fallback=True),
     Unifier("word_set", word_set),
     Unifier("scorecard", scorecard, fits_all=True, fallback=True),
-    Unifier("tree", tree, fits_all=True, fallback=True),
     Unifier("rule_set", rule_set, fits_all=True),
     Unifier("decision_list", decision_list, fits_all=True),
     Unifier("bands", bands, fits_all=True),
+    Unifier("tree", tree, fits_all=True, fallback=True, slow=True),  # imports scikit-learn
 )

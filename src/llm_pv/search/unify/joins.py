@@ -101,7 +101,7 @@ def _of_many(pool: Pool) -> Iterator[Candidate]:
 
 def _telling(pool: Pool, members: Truths, most: int) -> Conditions:
     """Return the conditions worth joining and learnt sets, the most telling first."""
-    sets = conditions_of(list(learnt_sets(pool, members)), pool.problem)
+    sets = conditions_of(learnt_sets(pool, members), pool.problem)
     chosen = pool.conditions.chosen(pool.telling(members, most))
     truth = np.concatenate([sets.truth, chosen.truth])
     bits = np.concatenate([sets.bits, chosen.bits])

@@ -54,7 +54,11 @@ def modular(pool: Pool) -> Iterator[Candidate]:
     if not problem.binary:
         return
     size = problem.size
-    texts = [one for one in pool.texts if all(map(_is_digits, one.values[:size]))]
+    texts = [
+        one
+        for one in pool.texts
+        if all(map(_is_digits, one.values[:size])) and len(set(one.values[:size])) > size / 2
+    ]
     # What is whole says more than its parts.
     texts.sort(key=lambda one: -len(one.values[0]))
     for source in (*texts[:MOST_SOURCES], *pool.lists[:MOST_SOURCES]):

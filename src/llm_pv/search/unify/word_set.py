@@ -14,6 +14,7 @@ from llm_pv.search.pool import Pool
 from llm_pv.search.predicates import one_of
 from llm_pv.search.problem import Problem
 from llm_pv.search.program import Answer, Candidate, candidate, first_of, two_way
+from llm_pv.search.ragged import Ragged
 from llm_pv.search.types import Expression, Truths, Type, derived
 
 SIZES = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 24)
@@ -57,14 +58,21 @@ def _by_class(found: Sequence[tuple[Expression, int]], problem: Problem) -> Iter
             yield candidate(first_of(rules, Answer(default)), problem, "word_set")
 
 
-def learnt_sets(pool: Pool, members: Truths) -> Iterator[Expression]:
-    """Yield conditions on sets that are learnt for a class.
+def learnt_sets(pool: Pool, members: Truths) -> list[Expression]:
+    """Return conditions on sets that are learnt for a class, once for all that ask.
 
     Parameters
     ----------
     members
         Whether each training row is of the class.
     """
+    key = members.tobytes()
+    if key not in pool.sets:
+        pool.sets[key] = list(_learnt_sets(pool, members))
+    return pool.sets[key]
+
+
+def _learnt_sets(pool: Pool, members: Truths) -> Iterator[Expression]:
     problem = pool.problem
     for words in pool.words[:LISTS]:
         yield from _of_words(words, members, problem)
@@ -154,8 +162,9 @@ def _count(words: Expression, plus: list[str], minus: list[str], bits: float) ->
     """Return how many words are of one set, less those of another."""
     weight = dict.fromkeys(plus, 1.0) | dict.fromkeys(minus, -1.0)
 
-    def tally(values: Any) -> NDArray[np.float64]:
-        return np.array([sum(weight.get(w, 0.0) for w in row) for row in values.rows], dtype=float)
+    def tally(values: Ragged) -> NDArray[np.float64]:
+        weights = np.array([weight.get(word, 0.0) for word in values.items or ()])
+        return np.asarray(values.layout.fold(np.add, weights[values.flat], 0.0))
 
     parts = [
         f"sum(word in {literal(tuple(sorted(one)))} for word in {words.code})"
