@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 import yaml
 
-from llm_pv.cli.sweep import grouped
 from llm_pv.errors import ConfigurationError, RunError
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.job_folder import SweepFolder
 from llm_pv.runs.reading import SUMMARY_COLUMNS
 from llm_pv.runs.runner import Observer
+from llm_pv.tracks.finetune.averages import grouped
 from llm_pv.tracks.finetune.sweep import read_sweep, run_sweep
 
 # Stands in for a training command: fails, dies, or writes the row that says it is done.

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from llm_pv.cli.progress import learn_progress
-from llm_pv.cli.watch import LivePage
 from llm_pv.erm.attempts import Attempt
 from llm_pv.erm.scoring import Score
 from llm_pv.proposers.base import Proposal
 from llm_pv.report.comparison import compare_methods
+from llm_pv.report.live_page import LivePage
 from llm_pv.report.page import build_page
 from llm_pv.report.records import load_runs
 from llm_pv.runs.cells import Cell

@@ -10,10 +10,10 @@ import pytest
 
 from llm_pv.cli.main import app
 from llm_pv.cli.progress import AttemptDetails, cell_progress, learn_progress
-from llm_pv.cli.watch import LivePage, RunView
 from llm_pv.erm.attempts import Attempt
 from llm_pv.erm.scoring import Score
 from llm_pv.proposers.base import Proposal
+from llm_pv.report.live_page import LivePage, RunView
 from llm_pv.runs.cells import Cell
 
 

@@ -155,9 +155,10 @@ def run_and_report(
     opening: "Callable[[], LanguageModel] | None" = None,
 ) -> int:
     """Query the model, write the requested files and show the results; return the exit status."""
-    from llm_pv.cli.icl_output import AnswerDetails, print_dry_run, report, write_files
+    from llm_pv.cli.icl_output import AnswerDetails, print_dry_run, report
     from llm_pv.cli.progress import run_progress
     from llm_pv.runs.runner import require_writable, require_writable_file
+    from llm_pv.tracks.icl.answer_files import write_files
     from llm_pv.tracks.icl.planning import plan_cells
     from llm_pv.tracks.icl.run import open_same, run_icl
 

@@ -2,7 +2,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,9 +25,9 @@ from rich.text import Text
 from llm_pv.cli.main import complain, resumable
 from llm_pv.cli.options import OutputOptions
 from llm_pv.cli.tracking import tracking
-from llm_pv.cli.watch import RunView, live_page
 from llm_pv.erm.attempts import Attempt
 from llm_pv.programs.shown import visible
+from llm_pv.report.live_page import LivePage, RunView
 from llm_pv.report.text import percent
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.executors.base import CellReassigned
@@ -279,7 +279,7 @@ def cell_progress(
     live = console.is_terminal and not quiet
     with _display(console, _DETAIL, _TimeLeft(), live=live) as progress:
         shown = CellProgress(progress, None if live or quiet else console, details)
-        with live_page(shown.view, wanted=watch):
+        with _live_page(shown.view, wanted=watch):
             yield shown
 
 
@@ -318,7 +318,7 @@ def learn_progress(*, watch: bool = False) -> Iterator[LearnProgress]:
     console = Console(stderr=True)
     with _display(console, _DETAIL, live=console.is_terminal) as progress:
         shown = LearnProgress(progress)
-        with live_page(shown.view, wanted=watch):
+        with _live_page(shown.view, wanted=watch):
             yield shown
 
 
@@ -345,6 +345,17 @@ def training_progress(*, quiet: bool = False) -> Iterator[Observer]:
 
     with _display(console, *columns, live=console.is_terminal and not quiet) as progress:
         yield Shown()
+
+
+@contextmanager
+def _live_page(view: Callable[[], RunView], *, wanted: bool) -> Iterator[None]:
+    """Serve the page of a run while the block runs, if it is wanted."""
+    if not wanted:
+        yield
+        return
+    with LivePage(view) as live:
+        complain(f"this run can be watched at {live.url}")
+        yield
 
 
 class _TimeLeft(TimeRemainingColumn):

@@ -1,6 +1,5 @@
 """``llm-pv sweep``, and the first version's ``finetuning/sweep.py`` and ``metrics.py``."""
 
-import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +15,7 @@ from llm_pv.errors import ConfigurationError, RunError
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.job_folder import find_jobs, read_job
 from llm_pv.runs.reading import FAILED
-from llm_pv.stats import MeanStd
+from llm_pv.tracks.finetune.averages import BESIDE, grouped
 
 if TYPE_CHECKING:
     from llm_pv.tracks.finetune.request import Job
@@ -37,9 +36,6 @@ _HEADINGS = {
     "seconds_to_train_accuracy_1": "s to fit",
 }
 """Columns of the table, those that no job has left out."""
-_JSON_ALONE = ("learn_seconds_a_sample", "test_seconds_a_sample")
-_FIGURES = ("train_accuracy", "test_accuracy", "seconds_to_train_accuracy_1", *_JSON_ALONE)
-
 sweep_app = published_app("sweep.py", "Train language models over a grid of options.")
 metrics_app = published_app("metrics.py", "Show what the jobs of a results folder measured.")
 
@@ -154,31 +150,6 @@ def _checked(asked: "Sweep") -> "tuple[dict[str, Job], dict[str, str]]":
     return jobs, impossible
 
 
-def grouped(jobs: list[tuple[dict[str, Any], dict[str, Any]]]) -> list[dict[str, Any]]:
-    """Return one record for all jobs that differ only in seed and trial."""
-    groups: dict[str, list[tuple[dict[str, Any], dict[str, Any]]]] = {}
-    for options, measured in jobs:
-        key = {name: value for name, value in options.items() if name not in {"seed", "trial"}}
-        groups.setdefault(json.dumps(key, sort_keys=True), []).append((options, measured))
-    differing = {
-        name
-        for options, _ in jobs
-        for name, value in options.items()
-        if any(other.get(name) != value for other, _ in jobs)
-    } - {"seed", "trial"}
-    shown = differing | {"model", "target_func", "data", "sequence_length"}
-    records = []
-    for group in groups.values():
-        done = [measured for _, measured in group if measured.get("status") == "done"]
-        figures = {name: MeanStd.of([one.get(name) for one in done]) for name in _FIGURES}
-        records.append(
-            {name: value for name, value in group[0][0].items() if name in shown}
-            | {"jobs": len(group), "done": len(done)}
-            | {name: figure and figure.record("jobs") for name, figure in figures.items()}
-        )
-    return records
-
-
 def _show(records: list[dict[str, Any]]) -> None:
     from rich.text import Text
 
@@ -201,7 +172,7 @@ def _other_options(record: dict[str, Any]) -> str:
     return ", ".join(
         f"{name.replace('_', ' ')} {value}"
         for name, value in record.items()
-        if name not in _HEADINGS and name not in _JSON_ALONE and value not in (None, "")
+        if name not in _HEADINGS and name not in BESIDE and value not in (None, "")
     )
 
 

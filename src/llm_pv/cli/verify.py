@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from xml.etree import ElementTree as ET
 
 from cyclopts import Group
 
@@ -17,6 +16,7 @@ from llm_pv.data.reading import binned, target_numbers
 from llm_pv.erm.scoring import Score, majority_label, score_predictions
 from llm_pv.errors import ConfigurationError, DataError
 from llm_pv.programs.shown import escaped
+from llm_pv.report.gate import Check, gate_line, junit_xml
 from llm_pv.report.text import percent
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class GateOptions:
 
     def checks(
         self, score: Score, predictions: Sequence[str | None], labels: Sequence[str]
-    ) -> list["Check"]:
+    ) -> list[Check]:
         """Return each check with what was found.
 
         Raise ConfigurationError if a class named has no rows.
@@ -72,57 +72,6 @@ class GateOptions:
         if self.junit is not None and not found:
             raise ConfigurationError("--junit writes checks: give --min-accuracy or another one")
         return found
-
-
-@dataclass(frozen=True)
-class Check:
-    """One figure that must not be below another."""
-
-    name: str
-    value: float
-    least: float
-    rows: int
-
-    @property
-    def passed(self) -> bool:
-        """Whether it is not."""
-        return self.value >= self.least
-
-    def text(self) -> str:
-        """Return it in words."""
-        return (
-            f"{self.name} {percent(self.value, '%')} of {self.rows:,} rows, at least "
-            f"{percent(self.least, '%')} wanted"
-        )
-
-
-def gate_line(checks: Sequence[Check]) -> str:
-    """Return all checks as one line.
-
-    Examples
-    --------
-    >>> gate_line([Check("accuracy", 0.9, 0.95, 20)])
-    'FAILED: accuracy 90.0% of 20 rows, at least 95.0% wanted'
-    """
-    missed = [check for check in checks if not check.passed]
-    word = "FAILED" if missed else "PASSED"
-    return f"{word}: {'; '.join(check.text() for check in missed or checks)}"
-
-
-def junit_xml(checks: Sequence[Check], suite: str, properties: Mapping[str, str]) -> str:
-    """Return the checks as a JUnit test suite."""
-    missed = sum(not check.passed for check in checks)
-    root = ET.Element(
-        "testsuite", name=escaped(suite), tests=str(len(checks)), failures=str(missed), errors="0"
-    )
-    listed = ET.SubElement(root, "properties")
-    for name, value in properties.items():
-        ET.SubElement(listed, "property", name=name, value=value)
-    for check in checks:
-        case = ET.SubElement(root, "testcase", classname="llm_pv.verify", name=escaped(check.name))
-        if not check.passed:
-            ET.SubElement(case, "failure", message=escaped(check.text()))
-    return '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
 
 
 def _class_share(item: str) -> tuple[str, float]:

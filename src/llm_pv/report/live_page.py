@@ -1,20 +1,17 @@
-"""``--watch``: a page on 127.0.0.1 that shows a run while it works."""
+"""A page on 127.0.0.1 that shows a run while it works."""
 
 import json
 import secrets
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
 from types import TracebackType
 from typing import Any
-
-from llm_pv.cli.main import complain
 
 _POLICY = (
     "default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; "
@@ -96,17 +93,6 @@ class LivePage:
 
     def _state(self) -> dict[str, Any]:
         return {"seconds": round(time.monotonic() - self._start)} | asdict(self._view())
-
-
-@contextmanager
-def live_page(view: Callable[[], RunView], *, wanted: bool) -> Iterator[None]:
-    """Serve the page of a run while the block runs, if it is wanted."""
-    if not wanted:
-        yield
-        return
-    with LivePage(view) as live:
-        complain(f"this run can be watched at {live.url}")
-        yield
 
 
 class _Handler(BaseHTTPRequestHandler):
