@@ -5,8 +5,21 @@ from dataclasses import dataclass
 import pytest
 from cyclopts import App, Group, Parameter
 
+from llm_pv.api import Search
+from llm_pv.cli.learn import SeededSearchOptions
 from llm_pv.cli.main import run
-from llm_pv.cli.options import as_words, common_fields, given, option_group, settings_of
+from llm_pv.cli.model_options import LimitOptions, ModelChoice
+from llm_pv.cli.options import (
+    SandboxOptions,
+    as_words,
+    common_fields,
+    given,
+    option_group,
+    settings_of,
+)
+from llm_pv.models.base import ModelOptions
+from llm_pv.proposers.registry import BuiltIn
+from llm_pv.sandbox import Limits, ToolLimits
 
 
 @dataclass(frozen=True)
@@ -95,3 +108,15 @@ def test_an_error_names_the_option_and_not_the_argument_in_python(
 ) -> None:
     assert run(words) == 2
     assert f"llm-pv: {message}" in capsys.readouterr().err
+
+
+def test_options_in_other_units_have_the_defaults_of_what_they_set() -> None:
+    searched = ("attempts", "budget_seconds", "delta", "early_stop", "seed", "stop_at")
+    options, settings = SeededSearchOptions(), Search()
+    assert [getattr(options, name) for name in searched] == [
+        getattr(settings, name) for name in searched
+    ]
+    assert settings_of(options, BuiltIn) == settings.built_in
+    assert SandboxOptions().limits() == Limits()
+    assert LimitOptions().tool_limits == ToolLimits()
+    assert ModelChoice(model="openai:m").options() == ModelOptions()
