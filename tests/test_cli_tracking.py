@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from llm_pv.cli.main import run
-from llm_pv.cli.tracking import TrackingObserver
+from llm_pv.cli.main import complain, run
+from llm_pv.report.trackers import TrackingObserver
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.runner import Observer
 from rows import ALWAYS_ONE, PARITY
@@ -48,7 +48,7 @@ def row(**figures: str) -> dict[str, str]:
 
 def test_each_cell_is_tracked_once_under_its_name_by_trial() -> None:
     tracker, shown = Recording(), Counting()
-    observer = TrackingObserver(tracker, shown)
+    observer = TrackingObserver(tracker, shown, complain)
     for _ in range(2):
         observer.on_end(Cell("fn_a", 50, "paper", 1), row(trial="1", accuracy="0.9", cost_usd=""))
     assert tracker.seen == [(1, {"fn_a-L50-paper/accuracy": 0.9})]
@@ -59,7 +59,7 @@ def test_a_tracker_that_fails_is_left_out_and_the_run_goes_on(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     shown = Counting()
-    observer = TrackingObserver(Recording(broken=True), shown)
+    observer = TrackingObserver(Recording(broken=True), shown, complain)
     for trial in range(3):
         observer.on_end(Cell("fn_a", trial=trial), row(trial=str(trial), accuracy="1"))
     assert shown.ended == 3
@@ -70,7 +70,7 @@ def test_a_tracker_that_fails_is_left_out_and_the_run_goes_on(
 def test_a_tracker_that_is_not_installed_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("llm_pv.cli.tracking.find_spec", lambda _: None)
+    monkeypatch.setattr("llm_pv.report.trackers.find_spec", lambda _: None)
     monkeypatch.chdir(tmp_path)
     words = "".join(f"{n:04b} -> {n % 2}\n" for n in range(16))
     (tmp_path / "rows.txt").write_text(words)

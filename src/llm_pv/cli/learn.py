@@ -207,13 +207,13 @@ def learn_and_show(
     """
     from llm_pv import api
     from llm_pv.cli.progress import learn_progress
-    from llm_pv.cli.tracking import tracking
+    from llm_pv.report.trackers import tracking
     from llm_pv.runs.cells import Cell
 
     with (
         resumable(f"the same command with --out {out} continues from here"),
         learn_progress(watch=output.watch) as progress,
-        tracking(output.track, out) as observer,
+        tracking(output.track, out, complain) as observer,
     ):
 
         def on_attempt(attempt: "Attempt") -> None:

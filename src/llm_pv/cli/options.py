@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from llm_pv.sandbox import Confinement, Limits, Sandbox
 
 Format = Literal["table", "json"]
-Track = Literal["mlflow", "wandb"]
 
 
 def _no_option(_: object, word: str | None) -> None:
@@ -140,7 +139,7 @@ class OutputOptions:
     "Run directory; default a new folder under runs/."
     format: Annotated[Format, Parameter(group=FIRST)] = "table"
     "How the results are shown: table, or one JSON object."
-    track: Track | None = None
+    track: Literal["mlflow", "wandb"] | None = None
     "Send figures to this experiment tracker as they come."
     watch: bool = False
     "Serve a page on 127.0.0.1 that shows the run while it works, with a button to stop it."

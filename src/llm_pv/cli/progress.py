@@ -24,11 +24,11 @@ from rich.text import Text
 
 from llm_pv.cli.main import complain, resumable
 from llm_pv.cli.options import OutputOptions
-from llm_pv.cli.tracking import tracking
 from llm_pv.erm.attempts import Attempt
 from llm_pv.programs.shown import visible
 from llm_pv.report.live_page import LivePage, RunView
 from llm_pv.report.text import percent
+from llm_pv.report.trackers import tracking
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.executors.base import CellReassigned
 from llm_pv.runs.runner import Observer
@@ -305,7 +305,7 @@ def run_progress(
     with (
         resumable(again or f"the same command with --out {out} continues from here"),
         cell_progress(details, quiet=quiet, watch=output.watch) as progress,
-        tracking(output.track, out, progress) as observer,
+        tracking(output.track, out, complain, progress) as observer,
     ):
         yield progress, observer
     if is_resumed and progress.resumed_all:

@@ -1,4 +1,4 @@
-"""``--track``: the figures of a run, as they come, to MLflow or Weights & Biases."""
+"""The figures of a run, as they come, to MLflow or Weights & Biases."""
 
 import os
 import threading
@@ -7,17 +7,15 @@ from contextlib import contextmanager
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Literal, Protocol, TypeAlias
 
-from llm_pv.cli.main import complain
 from llm_pv.erm.attempts import Attempt
 from llm_pv.errors import ConfigurationError, LLMPVError
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.reading import read_run, read_summary
 from llm_pv.runs.runner import Observer
 
-if TYPE_CHECKING:
-    from llm_pv.cli.options import Track
+Track: TypeAlias = Literal["mlflow", "wandb"]
 
 _FIGURES = (
     "accuracy",
@@ -100,9 +98,9 @@ class TrackingObserver(Observer):
     A tracker that fails is left out from then on, with one line; the run continues.
     """
 
-    def __init__(self, tracker: Tracker, shown: Observer) -> None:
+    def __init__(self, tracker: Tracker, shown: Observer, say: Callable[[str], None]) -> None:
         self._tracker: Tracker | None = tracker
-        self._shown = shown
+        self._shown, self._say = shown, say
         self._lock = threading.Lock()
         self._logged: set[tuple[str, ...]] = set()
 
@@ -164,11 +162,13 @@ class TrackingObserver(Observer):
             except Exception as error:  # noqa: BLE001 - a tracker's server must not end a run
                 self._tracker = None
                 reason = " ".join(str(error).split())[:300]
-                complain(f"--track: no more figures are sent ({type(error).__name__}: {reason})")
+                self._say(f"--track: no more figures are sent ({type(error).__name__}: {reason})")
 
 
 @contextmanager
-def tracking(track: "Track | None", run: Path, shown: Observer | None = None) -> Iterator[Observer]:
+def tracking(
+    track: Track | None, run: Path, say: Callable[[str], None], shown: Observer | None = None
+) -> Iterator[Observer]:
     """Yield an observer that also tracks a run; without ``track`` the one that is given.
 
     Raise ConfigurationError if the tracker is not installed or cannot be reached.
@@ -179,6 +179,8 @@ def tracking(track: "Track | None", run: Path, shown: Observer | None = None) ->
         The tracker.
     run
         The run directory, whose name the tracker's run gets.
+    say
+        Called with a line for the user if the tracker fails.
     shown
         Another observer; None for none.
     """
@@ -193,7 +195,7 @@ def tracking(track: "Track | None", run: Path, shown: Observer | None = None) ->
     except Exception as error:
         reason = " ".join(str(error).split())[:300]
         raise ConfigurationError(f"--track {track} cannot begin a run: {reason}") from error
-    observer = TrackingObserver(tracker, shown)
+    observer = TrackingObserver(tracker, shown, say)
     try:
         yield observer
     finally:
