@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 
-from llm_pv.cli.options import FIRST, common_fields, given, option_group, option_of
+from llm_pv.cli.options import FIRST, common_fields, given, option_group, require
 from llm_pv.errors import ConfigurationError
 from llm_pv.models.base import ModelOptions
 from llm_pv.models.registry import MODEL_HELP, provider_of
@@ -85,20 +85,12 @@ class CallOptions(ConnectionOptions):
         return self.price_in, self.price_out
 
     def _check(self) -> None:
-        fine = {
-            "max_output_tokens": self.max_output_tokens > 0,
-            "temperature": self.temperature is None or 0 <= self.temperature < float("inf"),
-            "top_p": self.top_p is None or 0 < self.top_p <= 1,
-            "timeout_seconds": 0 < self.timeout_seconds < float("inf"),
-            "retries": self.retries >= 0,
-            "price_in": self.price_in is None or 0 <= self.price_in < float("inf"),
-            "price_out": self.price_out is None or 0 <= self.price_out < float("inf"),
-            "context_tokens": self.context_tokens is None or self.context_tokens > 0,
-        }
-        for name, holds in fine.items():
-            if not holds:
-                option, value = option_of(self, name), getattr(self, name)
-                raise ConfigurationError(f"{option} is {value}, which no model takes")
+        why, most = ", which no model takes", float("inf")
+        positive = ("max_output_tokens", "timeout_seconds", "context_tokens")
+        require(self, lambda value: 0 < value < most, why, *positive)
+        require(self, lambda value: 0 < value <= 1, why, "top_p")
+        none_negative = ("temperature", "retries", "price_in", "price_out")
+        require(self, lambda value: 0 <= value < most, why, *none_negative)
 
 
 @option_group(_MODEL)
@@ -181,11 +173,8 @@ class LimitOptions:
     "Show the exact request, its tokens and what it may cost, without sending it."
 
     def __post_init__(self) -> None:
-        for name in ("concurrency", "tool_cpu_seconds", "tool_memory_mb", "tool_output"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                option = name.replace("_", "-")
-                raise ConfigurationError(f"--{option} is {value}; give 1 or more")
+        limits = ("concurrency", "tool_cpu_seconds", "tool_memory_mb", "tool_output")
+        require(self, lambda value: value > 0, "; give 1 or more", *limits)
 
     @property
     def tool_limits(self) -> "ToolLimits":

@@ -117,6 +117,14 @@ def _parameters(hint: Any) -> list[Parameter]:
     return [part for part in getattr(hint, "__metadata__", ()) if isinstance(part, Parameter)]
 
 
+def require(options: Any, holds: Callable[[Any], bool], otherwise: str, *names: str) -> None:
+    """Raise ConfigurationError if a field of a group has a value for which something fails."""
+    for name in names:
+        value = getattr(options, name)
+        if value is not None and not holds(value):
+            raise ConfigurationError(f"{option_of(options, name)} is {value}{otherwise}")
+
+
 def settings_of(options: Any, kind: type[_Settings]) -> _Settings:
     """Return the settings that a group of options is made of."""
     return kind(**common_fields(options, kind))
@@ -259,11 +267,8 @@ class SandboxOptions:
     "Run code from a model or a file even if it cannot be confined."
 
     def __post_init__(self) -> None:
-        for name in ("cpu_seconds", "wall_seconds", "memory_mb", "workers"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                option = name.replace("_", "-")
-                raise ConfigurationError(f"--{option} is {value}; give a positive number")
+        limits = ("cpu_seconds", "wall_seconds", "memory_mb", "workers")
+        require(self, lambda value: value > 0, "; give a positive number", *limits)
 
     def limits(self) -> "Limits":
         """Return the limits of a candidate."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from cyclopts import Group
 
 from llm_pv.cli.main import complain
-from llm_pv.cli.options import Format, Rows, SandboxOptions, option_group
+from llm_pv.cli.options import Format, Rows, SandboxOptions, option_group, require
 from llm_pv.cli.output import make_table, write_json, write_table
 from llm_pv.data.reading import binned, target_numbers
 from llm_pv.erm.scoring import Score, majority_label, score_predictions
@@ -40,11 +40,8 @@ class GateOptions:
     "Write the checks as JUnit XML here."
 
     def __post_init__(self) -> None:
-        for name in ("min_accuracy", "max_error"):
-            value = getattr(self, name)
-            if value is not None and not 0 <= value <= 1:
-                option = name.replace("_", "-")
-                raise ConfigurationError(f"--{option} is {value}; give a share between 0 and 1")
+        give = "; give a share between 0 and 1"
+        require(self, lambda value: 0 <= value <= 1, give, "min_accuracy", "max_error")
 
     def checks(
         self, score: Score, predictions: Sequence[str | None], labels: Sequence[str]
