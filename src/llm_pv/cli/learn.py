@@ -20,6 +20,7 @@ from llm_pv.cli.options import (
     SandboxOptions,
     ValidatedReadingOptions,
     option_group,
+    read_pair,
 )
 from llm_pv.cli.output import Terminal, new_folder, set_aside, write_json
 from llm_pv.cli.previews import disclose, preview_models
@@ -81,7 +82,10 @@ class SeededSearchOptions(SearchOptions):
         if self.class_weight == ("balanced",):
             weights = "balanced"
         elif self.class_weight:
-            weights = dict(map(_class_weight, self.class_weight))
+            form = "CLASS=NUMBER, or balanced alone"
+            weights = dict(
+                read_pair("--class-weight", item, form, float) for item in self.class_weight
+            )
         name = "cost" if self.cost and self.metric == "accuracy" else self.metric
         metric = Metric(name, parse_costs(self.cost))
         return {
@@ -90,18 +94,6 @@ class SeededSearchOptions(SearchOptions):
             "stop_at": self.stop_at,
             "warm_start": self.warm_start,
         }
-
-
-def _class_weight(item: str) -> tuple[str, float]:
-    label, equals, number = item.rpartition("=")
-    try:
-        if not equals:
-            raise ValueError(item)
-        return label, float(number)
-    except ValueError:
-        raise ConfigurationError(
-            f"--class-weight {item!r}: write CLASS=NUMBER, or balanced alone"
-        ) from None
 
 
 def learn(

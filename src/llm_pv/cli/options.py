@@ -42,6 +42,7 @@ SEVERAL = Parameter(consume_multiple=True)
 """Options that take several values, one after another."""
 
 _Settings = TypeVar("_Settings")
+_Value = TypeVar("_Value")
 
 
 def option_group(
@@ -316,10 +317,23 @@ def parse_types(types: Sequence[str]) -> dict[str, str]:
     >>> parse_types(["zip=str", "age=float"])
     {'zip': 'str', 'age': 'float'}
     """
-    parsed = {}
-    for item in types:
-        name, equals, kind = item.rpartition("=")
-        if not equals or not name:
-            raise ConfigurationError(f"--types {item!r}: write NAME=TYPE, such as zip=str")
-        parsed[name] = kind
-    return parsed
+    return dict(read_pair("--types", item, "NAME=TYPE, such as zip=str", str) for item in types)
+
+
+def read_pair(
+    option: str, item: str, form: str, read: Callable[[str], _Value]
+) -> tuple[str, _Value]:
+    """Read a name and a value; raise ConfigurationError if they are not written so.
+
+    Examples
+    --------
+    >>> read_pair("--class-weight", "a=b=2", "CLASS=NUMBER", float)
+    ('a=b', 2.0)
+    """
+    name, _, text = item.rpartition("=")
+    try:
+        if name:
+            return name, read(text)
+    except ValueError:
+        pass
+    raise ConfigurationError(f"{option} {item!r}: write {form}")

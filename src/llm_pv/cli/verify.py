@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from cyclopts import Group
 
 from llm_pv.cli.main import complain
-from llm_pv.cli.options import Format, Rows, SandboxOptions, option_group, require
+from llm_pv.cli.options import Format, Rows, SandboxOptions, option_group, read_pair, require
 from llm_pv.cli.output import make_table, write_json, write_table
 from llm_pv.data.reading import binned, target_numbers
 from llm_pv.erm.scoring import Score, majority_label, score_predictions
@@ -56,8 +56,9 @@ class GateOptions:
         if self.max_error is not None:
             least = round(1 - self.max_error, 12)
             found.append(Check("accuracy (--max-error)", score.accuracy, least, score.rows))
+        form = "CLASS=SHARE, such as ill=0.9"
         for item in self.min_class_accuracy:
-            label, least = _class_share(item)
+            label, least = read_pair("--min-class-accuracy", item, form, _share)
             rows = [row for row, text in enumerate(labels) if text == label]
             if not rows:
                 raise ConfigurationError(
@@ -71,17 +72,10 @@ class GateOptions:
         return found
 
 
-def _class_share(item: str) -> tuple[str, float]:
-    label, equals, number = item.rpartition("=")
-    try:
-        share = float(number)
-        if not equals or not 0 <= share <= 1:
-            raise ValueError(item)
-    except ValueError:
-        raise ConfigurationError(
-            f"--min-class-accuracy {item!r}: write CLASS=SHARE, such as ill=0.9"
-        ) from None
-    return label, share
+def _share(text: str) -> float:
+    if not 0 <= (share := float(text)) <= 1:
+        raise ValueError(text)
+    return share
 
 
 _ROWS_RUN_AGAIN = 2_000
