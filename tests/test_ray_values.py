@@ -26,7 +26,9 @@ from llm_pv.errors import (
 from llm_pv.proposers.round_robin import StoppedError
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.directory import RunDirectory
+from llm_pv.runs.executors import executor_for
 from llm_pv.runs.executors.base import CellContext, CellReassigned, CellTask
+from llm_pv.runs.executors.local import LocalExecutor
 from llm_pv.runs.executors.ray import (
     Cluster,
     Confining,
@@ -169,7 +171,24 @@ def test_how_often_a_cell_sends_follows_the_size_of_the_cluster() -> None:
     machines: Any = Machines()
     assert RayExecutor(machines).cells_at_once == 2_000
     assert RayExecutor(machines, make=dict).cells_at_once == 100
+    assert RayExecutor(machines, most=3).cells_at_once == 3
     assert machines.shared == []
+
+
+def test_one_function_chooses_the_executor_of_a_run() -> None:
+    machines: Any = Machines()
+    here = executor_for(None, cells_at_once=2, shared="all", portable=lambda: "sent", most=3)
+    assert isinstance(here, LocalExecutor)
+    assert here.cells_at_once == 2
+    assert here.call(sorted, [2, 1], reverse=True) == [2, 1]
+    found: list[Any] = []
+    results: Any = None
+    here.run(lambda inputs, _: found.append(inputs), TASK, results, found.append)
+    assert found == [None, ("all", TASK.inputs)]
+    there = executor_for(machines, cells_at_once=2, shared="all", portable=lambda: "sent", most=3)
+    assert isinstance(there, RayExecutor)
+    assert there.cells_at_once == 3
+    assert machines.shared == ["sent"]
 
 
 def test_a_call_is_answered_by_some_machine() -> None:

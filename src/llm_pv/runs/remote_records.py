@@ -58,9 +58,17 @@ class Relay:
     ----------
     send
         Called with each message; `write_records` applies them to the directory, in order.
+    flush
+        Waits until all messages are sent, so that large ones do not pile up in memory.
     """
 
-    def __init__(self, known: Known, send: Callable[[Message], object]) -> None:
+    def __init__(
+        self,
+        known: Known,
+        send: Callable[[Message], object],
+        flush: Callable[[], object] = lambda: None,
+    ) -> None:
+        self.flush = flush
         self.path = known.path
         self._known = known
         self._send = send

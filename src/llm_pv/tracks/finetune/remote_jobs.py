@@ -12,7 +12,7 @@ from llm_pv.errors import ClusterError, ConfigurationError
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.directory import RunDirectory
 from llm_pv.runs.executors.base import CellContext
-from llm_pv.runs.executors.ray.remote import FlushingRelay, enter_folder
+from llm_pv.runs.executors.ray.remote import enter_folder
 from llm_pv.runs.job_folder import FilePart, JobFolder
 from llm_pv.runs.reading import FAILED
 from llm_pv.runs.remote_records import Known, Message, Relay, write_records
@@ -72,7 +72,7 @@ def train_remotely(remote: RemoteJob, context: CellContext) -> None:
     Predictions and the row of the summary, which marks the job as finished, follow all files.
     """
     results = context.results
-    assert isinstance(results, FlushingRelay), "it is sent to a machine of a cluster"
+    assert isinstance(results, Relay), "it is sent to a machine of a cluster"
     last: list[Message] = []
     with TemporaryDirectory(prefix="llm-pv-") as folder:
         enter_folder(remote.folder)

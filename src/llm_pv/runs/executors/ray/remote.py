@@ -233,7 +233,7 @@ class _Outbox:
         """Compute a cell in a thread, and yield batches of results until it has ended."""
         yield RecordBatch()
         failed: list[Failed] = []
-        results = FlushingRelay(remote.known, self)
+        results = Relay(remote.known, self.put, self.flush)
 
         def run() -> None:
             try:
@@ -277,14 +277,6 @@ class _Outbox:
             self._full = True
             self._changed.notify_all()
             self._changed.wait_for(lambda: not self._full or self._closed)
-
-
-class FlushingRelay(Relay):
-    """A relay whose sender can wait, so that large records do not pile up in memory."""
-
-    def __init__(self, known: Known, outbox: _Outbox) -> None:
-        super().__init__(known, outbox.put)
-        self.flush = outbox.flush
 
 
 def enter_folder(folder: Path) -> None:
