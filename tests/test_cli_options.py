@@ -1,6 +1,8 @@
 """How settings become options: text, default, name and heading, each declared once."""
 
+import sys
 from dataclasses import dataclass
+from types import ModuleType
 
 import pytest
 from cyclopts import App, Group, Parameter
@@ -78,6 +80,19 @@ def test_a_group_like_another_has_its_texts_and_names_but_for_its_own(
     assert "--time --baking-time INT How long it bakes. [default: 40]" in page
     assert "--degrees INT How hot the cake likes it." in page
     assert "--layers INT How many layers it has. [default: 1]" in page
+
+
+def test_a_group_whose_source_is_not_at_hand_has_no_texts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    module = ModuleType("without_source")
+    monkeypatch.setitem(sys.modules, "without_source", module)
+    code = (
+        "from dataclasses import dataclass\n@dataclass(frozen=True)\nclass Bare:\n    n: int = 1\n"
+    )
+    exec(code, vars(module))
+    group = option_group(Group("Bare"), like=module.Bare)(module.Bare)
+    assert given(group(n=2)) == ["--n"]
 
 
 def test_options_that_were_given_are_named_as_they_are_typed() -> None:

@@ -96,8 +96,11 @@ def _texts(settings: type) -> dict[str, str]:
 
 @cache
 def _bodies(module: str) -> dict[str, list[ast.stmt]]:
-    """Return the statements of each class of a module."""
-    parsed = ast.parse(inspect.getsource(sys.modules[module]))
+    """Return the statements of each class of a module, nothing if its source is not at hand."""
+    try:
+        parsed = ast.parse(inspect.getsource(sys.modules[module]))
+    except (OSError, TypeError):
+        return {}
     return {part.name: part.body for part in parsed.body if isinstance(part, ast.ClassDef)}
 
 
