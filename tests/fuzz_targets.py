@@ -26,7 +26,7 @@ from llm_pv.programs.replies import read_program
 from llm_pv.programs.saved import read_saved, write_program
 from llm_pv.runs.journal import Journal, read_journal
 from llm_pv.sandbox.execution import Execution, Limits, Outcome, ToolLimits
-from llm_pv.sandbox.outcome import Ending, conclude, conclude_exploration
+from llm_pv.sandbox.outcome import ProcessEnding, conclude, conclude_exploration
 from llm_pv.sandbox.result_page import ERRORS_KEPT, LABEL_CHARACTERS, page_bytes
 from llm_pv.sandbox.transcript import transcript_bytes
 
@@ -132,7 +132,7 @@ def pages(data: bytes) -> None:
     """Whatever a candidate leaves on its page, the run comes to an end of bounded size."""
     page = data[: page_bytes(ROWS, LIMITS.output_bytes)]
     for status in (0, 1, -9):
-        ending = Ending(status, cut_off=False, cpu_seconds=0.0, wall_seconds=0.0)
+        ending = ProcessEnding(status, cut_off=False, cpu_seconds=0.0, wall_seconds=0.0)
         whole = page.ljust(page_bytes(ROWS, LIMITS.output_bytes), b"\0")
         _check(conclude(ending, io.BytesIO(whole), ROWS, LIMITS), ROWS)
 
@@ -140,7 +140,7 @@ def pages(data: bytes) -> None:
 def transcripts(data: bytes) -> None:
     """Whatever exploring code leaves on its page, what is shown is short and printable."""
     room = page_bytes(0, transcript_bytes(TOOL_LIMITS.output_characters))
-    ending = Ending(0, cut_off=False, cpu_seconds=0.0, wall_seconds=0.0)
+    ending = ProcessEnding(0, cut_off=False, cpu_seconds=0.0, wall_seconds=0.0)
     page = io.BytesIO(data[:room].ljust(room, b"\0"))
     execution = conclude_exploration(ending, page, TOOL_LIMITS)
     assert len(execution.output) < TOOL_LIMITS.output_characters + 80

@@ -265,7 +265,7 @@ def sent(stream: io.BytesIO) -> list[tuple[object, ...]]:
 
 def test_progress_is_sent_twenty_times_a_second_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = io.BytesIO()
-    sender = search_process.Sender(stream)
+    sender = search_process.MessageSender(stream)
     for now, tried in ((0.04, 1), (0.06, 2), (0.10, 3), (0.12, 4)):
         monkeypatch.setattr(time, "monotonic", lambda now=now: now)
         sender.progress("stage", tried)
@@ -276,7 +276,7 @@ def test_progress_is_sent_twenty_times_a_second_at_most(monkeypatch: pytest.Monk
 
 
 @dataclass
-class Ending(Proposer):
+class ProcessEnding(Proposer):
     """Ends with an error after a proposal."""
 
     error: BaseException | None = None
@@ -301,9 +301,9 @@ def test_a_process_says_how_its_search_ended(
     error: BaseException | None, ending: list[str]
 ) -> None:
     stream = io.BytesIO()
-    proposer = Ending(error)
+    proposer = ProcessEnding(error)
     request = search_process.SearchRequest(proposer, ROWS, CLASSES, 5, 2, None)
-    search_process.serve(request, search_process.Sender(stream))
+    search_process.serve(request, search_process.MessageSender(stream))
     interim, proposal, *rest = sent(stream)
     assert interim == ("interim", [Proposal("interim")])
     assert proposal == ("proposal", Proposal("5 2 4 ('a', 'b')"))

@@ -43,7 +43,7 @@ from llm_pv.proposers.llm.prompt.messages import disclosure, refinement_message
 from llm_pv.proposers.llm.prompt.notation import Notation
 from llm_pv.proposers.llm.prompt.row_choice import informative_rows, subsample
 from llm_pv.proposers.llm.scheduler import attempt_seed
-from llm_pv.proposers.llm.survey import Survey, Surveyor, formats
+from llm_pv.proposers.llm.survey import Survey, SurveyProposer, formats
 from llm_pv.proposers.llm.turns import (
     Recorded,
     call_record,
@@ -977,7 +977,7 @@ def test_rows_chosen_for_a_prompt_at_their_limits() -> None:
 def test_a_survey_says_of_how_many_rows_it_is() -> None:
     train = Examples(["0", "1", "0"], ["a", "b", "a"])
     classes = Classes.of(["a", "b"])
-    surveyor = Surveyor(3, 20.0)
+    surveyor = SurveyProposer(3, 20.0)
     handed: list[list[Proposal]] = []
     surveyor.interim = lambda found: handed.append(list(found))
     [found] = surveyor.propose(train, classes, seed=0)
@@ -989,9 +989,11 @@ def test_a_survey_says_of_how_many_rows_it_is() -> None:
     assert [one.text for one in handed[0]] == [f"{first}\n{second}"]
     assert not found.capped
     assert list(surveyor.propose(train, classes, seed=0, start=1)) == []
-    [drawn] = Surveyor(1_000, 20.0).propose(train, classes, seed=0)
+    [drawn] = SurveyProposer(1_000, 20.0).propose(train, classes, seed=0)
     assert drawn.text.startswith("Survey of 3 training rows, drawn of 1,000.\n")
-    [alike] = Surveyor(2, 20.0).propose(Examples(["0", "1"], ["a", "a"]), Classes.of(["a"]), seed=0)
+    [alike] = SurveyProposer(2, 20.0).propose(
+        Examples(["0", "1"], ["a", "a"]), Classes.of(["a"]), seed=0
+    )
     assert alike.text == "Survey of 2 training rows.\nThe same in all rows: the length, 1"
 
 

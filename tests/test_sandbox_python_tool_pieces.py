@@ -19,7 +19,7 @@ from llm_pv.sandbox.batch import LabelledRows, decode_labelled
 from llm_pv.sandbox.execution import Outcome, ToolLimits
 from llm_pv.sandbox.exploration import Script, explore, make_check
 from llm_pv.sandbox.job import run_exploration
-from llm_pv.sandbox.outcome import Ending, conclude_exploration
+from llm_pv.sandbox.outcome import ProcessEnding, conclude_exploration
 from llm_pv.sandbox.result_page import OUTPUT_START, page_bytes
 from llm_pv.sandbox.transcript import Transcript, read_transcript, shown, transcript_bytes
 
@@ -136,7 +136,7 @@ def test_random_numbers_start_from_the_seed() -> None:
 
 
 LIMITS = ToolLimits(output_characters=40)
-WELL = Ending(0, cut_off=False, cpu_seconds=0.1, wall_seconds=0.2)
+WELL = ProcessEnding(0, cut_off=False, cpu_seconds=0.1, wall_seconds=0.2)
 
 
 def leave(code: str) -> bytearray:
@@ -174,7 +174,7 @@ def test_a_run_that_was_cut_off_shows_what_it_came_to() -> None:
     room = LIMITS.plain().output_bytes
     page = bytearray(page_bytes(0, room))
     Transcript(page, room).write(b"so far")
-    cut = Ending(-9, cut_off=True, cpu_seconds=0.1, wall_seconds=60)
+    cut = ProcessEnding(-9, cut_off=True, cpu_seconds=0.1, wall_seconds=60)
     execution = conclude_exploration(cut, io.BytesIO(page), LIMITS)
     assert (execution.outcome, execution.output) == (Outcome.TIMED_OUT, "so far")
     assert execution.reason == "stopped after 60 s"

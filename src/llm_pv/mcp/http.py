@@ -18,7 +18,7 @@ TOKEN_VARIABLE = "LLM_PV_MCP_TOKEN"  # noqa: S105 - a name
 _HOST = "127.0.0.1"
 
 
-class OneToken:
+class SingleTokenVerifier:
     """Accepts one bearer token."""
 
     def __init__(self, token: str) -> None:
@@ -50,7 +50,7 @@ def http_server(workspace: Workspace, token: str) -> uvicorn.Server:
     """Return a server for a socket of this machine."""
     # The issuer is required but not used: the token is given out here, not by an OAuth server.
     auth = AuthSettings(issuer_url=AnyHttpUrl(f"http://{_HOST}"), resource_server_url=None)
-    server = build_server(workspace, auth=auth, token_verifier=OneToken(token))
+    server = build_server(workspace, auth=auth, token_verifier=SingleTokenVerifier(token))
     app = server.streamable_http_app(host=_HOST)
     return uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2))
 

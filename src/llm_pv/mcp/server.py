@@ -52,7 +52,7 @@ Run = Annotated[str, Field(description="the run's name, from the answer that ope
 
 
 @dataclass(frozen=True)
-class Opened:
+class OpenedRun:
     """A run that was opened or resumed, and everything to begin with."""
 
     run: str
@@ -79,7 +79,7 @@ class SplitScore:
 
 
 @dataclass(frozen=True)
-class Finished:
+class FinishedRun:
     """The result of a run."""
 
     run: str
@@ -113,7 +113,7 @@ def build_server(workspace: Workspace, **options: Any) -> MCPServer[Any]:
 def _add_opening_tools(server: MCPServer[Any], workspace: Workspace) -> None:
     async def begin(
         context: Context[Any, Any], open_: Callable[..., OpenRun], what: Any, **options: Any
-    ) -> Opened:
+    ) -> OpenedRun:
         client = context.session.client_params
         told = client and f"from {client.client_info.name} {client.client_info.version}"
         note = (told or "")[:_NOTE_CHARACTERS]
@@ -135,7 +135,7 @@ def _add_opening_tools(server: MCPServer[Any], workspace: Workspace) -> None:
         groups: Annotated[str | None, Field(description="column that groups rows")] = None,
         programs: Programs = 20,
         run: RunName = None,
-    ) -> Opened:
+    ) -> OpenedRun:
         """Open a file of labelled rows under the server's folder, and start or resume a run."""
         options = {"target": target, "types": types or {}, "groups": groups}
         return await begin(
@@ -151,7 +151,7 @@ def _add_opening_tools(server: MCPServer[Any], workspace: Workspace) -> None:
         sampler: Literal["paper", "hard"] = "paper",
         programs: Programs = 20,
         run: RunName = None,
-    ) -> Opened:
+    ) -> OpenedRun:
         """Open a data set of the benchmark, and start or resume a run."""
         options = {"length": length, "sampler": sampler}
         return await begin(
@@ -166,7 +166,7 @@ def _add_opening_tools(server: MCPServer[Any], workspace: Workspace) -> None:
         context: Context[Any, Any],
         programs: Programs = 20,
         run: RunName = None,
-    ) -> Opened:
+    ) -> OpenedRun:
         """Open rows given here, and start or resume a run. Prefer open_file: you know no label."""
         options = {"target": target, "programs": programs, "name": run}
         return await begin(context, workspace.open_rows, rows, **options)
@@ -217,7 +217,7 @@ def _add_tools(server: MCPServer[Any], workspace: Workspace) -> None:
         return answers
 
     @server.tool(annotations=_WRITES)
-    async def finish(run: Run, context: Context[Any, Any]) -> Finished:
+    async def finish(run: Run, context: Context[Any, Any]) -> FinishedRun:
         """Select by validation, certify, score the test rows once, and save. Cannot be undone."""
         with _errors_as(ToolError):
             opened = workspace.run(run)
@@ -298,9 +298,9 @@ def _add_prompts(server: MCPServer[Any]) -> None:
         )
 
 
-def _opened(run: OpenRun) -> Opened:
+def _opened(run: OpenRun) -> OpenedRun:
     splits = run.problem.splits
-    return Opened(
+    return OpenedRun(
         run=run.path.name,
         programs=run.problem.programs,
         submitted=run.submitted,
@@ -314,7 +314,7 @@ def _opened(run: OpenRun) -> Opened:
     )
 
 
-def _finished(workspace: Workspace, run: OpenRun) -> Finished:
+def _finished(workspace: Workspace, run: OpenRun) -> FinishedRun:
     learned = run.finish()
     record = learned.record()
     low, high = learned.interval or (None, None)
@@ -331,7 +331,7 @@ def _finished(workspace: Workspace, run: OpenRun) -> Finished:
             "rows may have steered this one, and its certificate does not count them"
         )
     files = [path for path in (learned.program_path, run.path / "report.html") if path]
-    return Finished(
+    return FinishedRun(
         run.path.name,
         learned.verdict,
         record["program"],

@@ -31,7 +31,7 @@ class SearchRequest:
     megabytes: int | None
 
 
-class Sender:
+class MessageSender:
     """Writes messages to the owner."""
 
     def __init__(self, answers: BinaryIO) -> None:
@@ -55,7 +55,7 @@ class Sender:
         self.send("interim", list(proposals))
 
 
-def serve(request: SearchRequest, sender: Sender) -> None:
+def serve(request: SearchRequest, sender: MessageSender) -> None:
     """Run one search and send its proposals."""
     _limit_memory(request.megabytes)
     proposer = request.proposer
@@ -104,7 +104,7 @@ def main() -> None:
     calls = sys.stdin.buffer
     try:
         while select.select([calls], [], [], IDLE_SECONDS)[0]:
-            sender = Sender(answers)
+            sender = MessageSender(answers)
             try:
                 paths = pickle.load(calls)  # noqa: S301 - from the process that began this one
                 sys.path += [path for path in paths if path not in sys.path]

@@ -29,7 +29,7 @@ from llm_pv.sandbox.modules import (
     SUPPORT,
     USED_BY_PACKAGES,
 )
-from llm_pv.sandbox.outcome import Ending, conclude, conclude_exploration
+from llm_pv.sandbox.outcome import ProcessEnding, conclude, conclude_exploration
 from llm_pv.sandbox.parser import packages_imported
 from llm_pv.sandbox.result_page import page_bytes
 from llm_pv.sandbox.zygote import MESSAGE_BYTES, ForkJob
@@ -173,7 +173,7 @@ class Zygote:
     @contextmanager
     def _ended(
         self, job: ForkJob, answers: int, rows: bytes, source: str
-    ) -> Iterator[tuple[Ending, io.BufferedIOBase]]:
+    ) -> Iterator[tuple[ProcessEnding, io.BufferedIOBase]]:
         """Run a job; give how its process ended, and its page."""
         with (
             _sealed_file(rows) as data,
@@ -182,11 +182,11 @@ class Zygote:
         ):
             yield self._request(job, [file.fileno() for file in (data, text, page)]), page
 
-    def _request(self, job: ForkJob, files: list[int]) -> Ending:
+    def _request(self, job: ForkJob, files: list[int]) -> ProcessEnding:
         try:
             self._socket.settimeout(_GRACE_SECONDS)
             socket.send_fds(self._socket, [json.dumps(asdict(job)).encode()], files)
-            return Ending(**json.loads(self._receive(job.wall_seconds + _GRACE_SECONDS)))
+            return ProcessEnding(**json.loads(self._receive(job.wall_seconds + _GRACE_SECONDS)))
         except OSError as error:
             raise ZygoteGoneError from error
         except BaseException:

@@ -28,7 +28,7 @@ _SIGKILL, _SIGXCPU, SIGPROF = 9, 24, 27
 
 
 @dataclass(frozen=True)
-class Ending:
+class ProcessEnding:
     """How a candidate's process ended, as its parent saw it."""
 
     status: int
@@ -39,7 +39,9 @@ class Ending:
     wall_seconds: float
 
 
-def conclude(ending: Ending, page: io.BufferedIOBase, rows: int, limits: Limits) -> Execution:
+def conclude(
+    ending: ProcessEnding, page: io.BufferedIOBase, rows: int, limits: Limits
+) -> Execution:
     """Return the result of a process that has ended; a candidate cannot make this raise."""
     try:
         content = read_page(page, rows, limits.output_bytes)
@@ -60,7 +62,9 @@ def conclude(ending: Ending, page: io.BufferedIOBase, rows: int, limits: Limits)
     )
 
 
-def conclude_exploration(ending: Ending, page: io.BufferedIOBase, limits: ToolLimits) -> Execution:
+def conclude_exploration(
+    ending: ProcessEnding, page: io.BufferedIOBase, limits: ToolLimits
+) -> Execution:
     """Return what exploring code printed, after its process ended; it cannot make this raise."""
     plain = limits.plain()
     execution = conclude(ending, page, 0, plain)
@@ -80,7 +84,7 @@ def not_run(rows: int) -> Execution:
 
 
 def _outcome(
-    content: PageContent, ending: Ending, rows: int, limits: Limits
+    content: PageContent, ending: ProcessEnding, rows: int, limits: Limits
 ) -> tuple[Outcome, str]:
     if content.end:
         return _ENDINGS[content.end], content.reason

@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> None:
     if hasattr(signal, "SIGINT"):
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     requests, replies = os.fdopen(0, "rb"), os.fdopen(os.dup(1), "wb")
-    peak = Peak()
+    peak = PeakMemory()
     os.dup2(2, 1)  # anything printed in this process must not mix with the answers
     operations = import_module("llm_pv.programs.operations").OPERATIONS
     for operation, *request in _WARM_UP:
@@ -112,7 +112,7 @@ def confine(memory_bytes: int, first_file: int) -> None:
         kernel.CallFilter((_TIMER_CALL,)).install()
 
 
-class Peak:
+class PeakMemory:
     """The most memory that this process has held; 0 where the system does not say.
 
     On Linux it is read off ``/proc``, from a file that is opened before none can be: what

@@ -26,7 +26,7 @@ from llm_pv.sandbox.execution import Execution, Limits, ToolLimits
 from llm_pv.sandbox.exploration import Script
 from llm_pv.sandbox.job import run_exploration, run_program
 from llm_pv.sandbox.modules import ALLOWED_MODULES
-from llm_pv.sandbox.outcome import Ending, conclude, conclude_exploration
+from llm_pv.sandbox.outcome import ProcessEnding, conclude, conclude_exploration
 from llm_pv.sandbox.parser import packages_imported
 from llm_pv.sandbox.preload import preload
 from llm_pv.sandbox.result_page import page_bytes
@@ -86,7 +86,7 @@ class UnconfinedWorker:
     @contextmanager
     def _ended(
         self, job: "_Job", answers: int, wall_seconds: float, hash_seed: int
-    ) -> Iterator[tuple[Ending, io.BufferedIOBase]]:
+    ) -> Iterator[tuple[ProcessEnding, io.BufferedIOBase]]:
         """Run a job; give how its process ended, and its page."""
         with tempfile.TemporaryDirectory(prefix="llm-pv-") as folder:
             path = Path(folder, "page")
@@ -96,7 +96,7 @@ class UnconfinedWorker:
             with path.open("rb") as page:
                 yield ending, page
 
-    def _wait(self, folder: str, wall_seconds: float, seed: int) -> Ending:
+    def _wait(self, folder: str, wall_seconds: float, seed: int) -> ProcessEnding:
         kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
         started = time.monotonic()
         cut_off = False
@@ -121,7 +121,7 @@ class UnconfinedWorker:
             finally:
                 process.kill()
         took = time.monotonic() - started
-        return Ending(process.returncode, cut_off, cpu_seconds=took, wall_seconds=took)
+        return ProcessEnding(process.returncode, cut_off, cpu_seconds=took, wall_seconds=took)
 
 
 def main(arguments: list[str]) -> None:

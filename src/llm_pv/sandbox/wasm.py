@@ -26,7 +26,7 @@ from llm_pv.sandbox import frames, wasm_build, wasm_process
 from llm_pv.sandbox.batch import LabelledRows
 from llm_pv.sandbox.execution import Execution, Limits, ToolLimits
 from llm_pv.sandbox.exploration import Script
-from llm_pv.sandbox.outcome import SIGPROF, Ending, conclude, conclude_exploration
+from llm_pv.sandbox.outcome import SIGPROF, ProcessEnding, conclude, conclude_exploration
 from llm_pv.sandbox.result_page import page_bytes
 from llm_pv.sandbox.wasm_build import wasm_available
 
@@ -90,7 +90,7 @@ class WasmWorker:
     @contextmanager
     def _ended(
         self, task: Mapping[str, object], limits: Limits, rows: int
-    ) -> Iterator[tuple[Ending, io.BufferedIOBase]]:
+    ) -> Iterator[tuple[ProcessEnding, io.BufferedIOBase]]:
         """Run a job within its wall-clock limit; give how it ended, and its page."""
         job = _encode_job(task)
         with TemporaryDirectory(prefix="llm-pv-") as folder:
@@ -109,7 +109,7 @@ class WasmWorker:
             with path.open("rb") as page:
                 yield ending, page
 
-    def _converse(self, header: bytes, job: bytes, wall_seconds: float) -> Ending:
+    def _converse(self, header: bytes, job: bytes, wall_seconds: float) -> ProcessEnding:
         """Run a job and return how it ended; end the process if it does not say so in time."""
         process = self._ready_process()
         started = time.monotonic()
@@ -130,9 +130,9 @@ class WasmWorker:
                 process.wait(1.0)
             status = 1 if process.returncode is None else process.returncode
             self.close()
-            return Ending(status, expired.is_set(), 0.0, took)
+            return ProcessEnding(status, expired.is_set(), 0.0, took)
         # As the timer of the other sandboxes ends a program at its CPU limit.
-        return Ending(-SIGPROF if end["interrupted"] else 0, False, end["cpu_seconds"], took)
+        return ProcessEnding(-SIGPROF if end["interrupted"] else 0, False, end["cpu_seconds"], took)
 
     def close(self) -> None:
         """End the process; the next program starts another."""

@@ -82,7 +82,7 @@ class Survey:
     def _compute(self) -> str:
         from llm_pv.proposers.own_process import OwnProcess
 
-        surveyor = Surveyor(self._of, self._seconds)
+        surveyor = SurveyProposer(self._of, self._seconds)
         apart = OwnProcess(surveyor, seconds=self._seconds, megabytes=MEGABYTES)
         found = list(apart.propose(self._rows, self._classes, seed=self._seed))
         texts = [one.text for one in found if not one.fallback]
@@ -91,7 +91,7 @@ class Survey:
         return text + is_cut
 
 
-class Surveyor(Proposer):
+class SurveyProposer(Proposer):
     """Makes a survey where proposals are made: its only proposal is the text.
 
     Parameters
