@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_pv.models import Usage
-from llm_pv.models.price_list import PriceList
+from llm_pv.models.endpoint import PriceList
 from llm_pv.models.registry import split_name
 from llm_pv.models.token_estimate import estimate_tokens
 

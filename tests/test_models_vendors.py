@@ -17,7 +17,7 @@ from llm_pv.models import (
     Usage,
     UserMessage,
 )
-from llm_pv.models.price_list import PriceList
+from llm_pv.models.endpoint import PriceList
 from llm_pv.models.registry import PROVIDERS, Provider, make_model
 from wire_servers import OpenModels, Wire, WireServer, anthropic, chat, google
 

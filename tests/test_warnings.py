@@ -9,7 +9,7 @@ USE = "import warnings\ndef use(): warnings.warn('old', DeprecationWarning, stac
 
 
 @pytest.mark.parametrize(
-    "module", ["llm_pv.models.price_list", "tests.test_labels", "benchmarks.soak"]
+    "module", ["llm_pv.models.endpoint", "tests.test_labels", "benchmarks.soak"]
 )
 def test_a_warning_of_our_own_is_an_error(module: str) -> None:
     with pytest.raises(DeprecationWarning, match="old"):

@@ -12,7 +12,6 @@ FinishReason: TypeAlias = Literal["stop", "tools", "length", "refused", "error"]
 ToolPlace: TypeAlias = Literal["none", "local", "hosted"]
 """Where the code of a model's tool calls runs: nowhere, in our sandbox, at the vendor."""
 
-
 BeforeRetry: TypeAlias = Callable[[], Awaitable[None]]
 """Reserves the cost of another request of a call; raises `BudgetError` if it exceeds the budget."""
 

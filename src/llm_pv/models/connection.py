@@ -24,7 +24,6 @@ Result = TypeVar("Result")
 LONGEST_REPLY = 32 * 2**20
 """The most bytes of a reply, a hundred times the longest that a model can generate."""
 
-
 MOST_KEPT = 200_000
 """Bytes kept of a reply that cannot be read, for the record."""
 

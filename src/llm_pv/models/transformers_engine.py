@@ -36,7 +36,6 @@ from llm_pv.models.transformers_tensors import (
 _RUNNING = threading.Lock()
 """One generation at a time: torch's random state, which a seed sets, is global."""
 
-
 _MOST_AT_ONCE = 64
 _MEMORY_SHARE = 0.4
 """The part of the free memory that the keys and values of a batch may take."""

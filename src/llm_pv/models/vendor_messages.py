@@ -36,7 +36,7 @@ from llm_pv.models.base import (
     UserMessage,
 )
 from llm_pv.models.credentials import Redactor, with_texts
-from llm_pv.models.price_list import PriceList
+from llm_pv.models.endpoint import PriceList
 from llm_pv.models.token_estimate import estimate_tokens
 from llm_pv.models.tool_calls import TOOL_NAME, split_calls, tool_call
 

@@ -23,10 +23,9 @@ from llm_pv.models.base import ModelOptions, Preview, Request, Turn, Usage
 from llm_pv.models.batch_queue import BatchQueue
 from llm_pv.models.connection import CapturedRequest, Connection, RequestMonitor, monitored
 from llm_pv.models.credentials import Redactor
-from llm_pv.models.endpoint import Endpoint
+from llm_pv.models.endpoint import Endpoint, PriceList
 from llm_pv.models.label_queries import LabelAnswer, LabelQuery, common_length
 from llm_pv.models.language_model import LanguageModel
-from llm_pv.models.price_list import PriceList
 from llm_pv.models.registry import Interface, Provider
 from llm_pv.models.retrying import (
     Backoff,

@@ -41,11 +41,7 @@ VERBOSITIES = ("low", "medium", "high")
 
 
 def make_vendor_model(
-    name: str,
-    model: str,
-    options: ModelOptions,
-    *,
-    backoff: "Backoff | None" = None,
+    name: str, model: str, options: ModelOptions, *, backoff: "Backoff | None" = None
 ) -> "VendorModel":
     """Return a model of a provider behind an API, ready to be called.
 
@@ -94,7 +90,7 @@ def _connected(
     backoff: "Backoff | None",
 ) -> "VendorModel":
     from llm_pv.models.connection import Connection
-    from llm_pv.models.price_list import PriceList
+    from llm_pv.models.endpoint import PriceList
     from llm_pv.models.proxies import check_connection
     from llm_pv.models.retrying import Backoff
     from llm_pv.models.vendor_model import VendorModel

@@ -12,7 +12,6 @@ from llm_pv.proposers.spending import Budget, BudgetTracker
 
 DEFAULT_BUDGET_SECONDS = 30.0
 
-
 USUAL_CANDIDATES = 50_000_000
 USUAL_MEGABYTES = 1000
 

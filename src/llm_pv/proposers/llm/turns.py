@@ -15,7 +15,6 @@ TURN, TOOL, CALL, FAILED, SHOWN = "turn", "tool", "call", "failed", "shown"
 ON_THE_WAY = frozenset({TURN, TOOL, CALL, FAILED, SHOWN})
 """The kinds of record of this module: those that lead to a reply."""
 
-
 _STORED_AS = {"possibly_billed": "doubtful_tries", "model": "server_model"}
 """The fields of a `Turn` whose names in a record are others."""
 _STORED = tuple(each.name for each in fields(Turn) if each.name != "notices")

@@ -33,7 +33,6 @@ _CONTRACTS: dict[AnswerFormat, str] = {
     ),
 }
 
-
 _SEVERAL = (
     " Where you are in doubt, give up to {programs} programs that differ, such as other "
     "thresholds, each of them whole and in a block of its own, the likeliest last: each one is "
@@ -65,7 +64,6 @@ _TOOLS: dict[ToolPlace, str] = {
         "answer."
     ),
 }
-
 
 _FUNCTIONS: dict[ToolFunction, str] = {
     "survey": (
