@@ -128,23 +128,11 @@ def body_summary(source: str) -> str:
     )
 
 
+_ALL = (
+    *(program, reply, several, objects, imports, escaped, body_summary),
+    *(leaves, conditions, sql),
+)
 OPERATIONS: Mapping[str, Callable[..., Any]] = MappingProxyType(
-    {
-        function.__name__: function
-        for function in (
-            *(
-                program,
-                reply,
-                several,
-                objects,
-                imports,
-                escaped,
-                body_summary,
-                leaves,
-                conditions,
-                sql,
-            ),
-        )
-    }
+    {function.__name__: function for function in _ALL}
 )
 """Every operation by its name; arguments and values are JSON."""
