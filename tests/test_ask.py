@@ -12,7 +12,7 @@ from llm_pv import ProgramClassifier, Search, learn
 from llm_pv.api import read_splits
 from llm_pv.cli.main import run as command
 from llm_pv.data.reading import Reading
-from llm_pv.erm.queries import Hypothesis, hypotheses_of_run, most_telling, possible
+from llm_pv.erm.queries import Hypothesis, hypotheses_of_run, most_informative, possible
 from llm_pv.errors import DataError, RunError
 from llm_pv.runs.reading import read_run
 
@@ -50,17 +50,17 @@ def learned_again(*more: str) -> int:
 
 def test_a_row_that_separates_likelier_hypotheses_comes_first() -> None:
     answers = ["aab", "abb", "baa"]
-    assert [row for row, _ in most_telling(answers, [1, 1, 0.01], 3)] == [1, 0, 2]
+    assert [row for row, _ in most_informative(answers, [1, 1, 0.01], 3)] == [1, 0, 2]
 
 
 def test_the_second_row_separates_what_the_first_left_together() -> None:
     # Row 0 puts two against two; row 1 the same two; row 2 separates within both pairs.
     answers = ["aaa", "aab", "bba", "bbb"]
-    assert [row for row, _ in most_telling(answers, [1, 1, 1, 1], 2)] == [0, 2]
+    assert [row for row, _ in most_informative(answers, [1, 1, 1, 1], 2)] == [0, 2]
 
 
 def test_rows_on_which_all_agree_are_not_asked_for() -> None:
-    assert most_telling(["ab", "ab"], [1, 1], 2) == []
+    assert most_informative(["ab", "ab"], [1, 1], 2) == []
 
 
 def test_programs_with_significantly_more_training_mistakes_are_ruled_out() -> None:

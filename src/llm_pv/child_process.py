@@ -20,7 +20,7 @@ from llm_pv.errors import LLMPVError
 
 Process = subprocess.Popen[bytes]
 
-Told = tuple[type[Exception], str, str]
+ErrorDescription = tuple[type[Exception], str, str]
 """An error of another process: its class, its message, its traceback."""
 
 
@@ -82,7 +82,7 @@ def end(process: Process) -> None:
                 pipe.close()
 
 
-def told(error: BaseException) -> Told:
+def describe_error(error: BaseException) -> ErrorDescription:
     """Return an error as its class, message and traceback, which can always be pickled."""
     trace = "".join(traceback.format_exception(error))
     if isinstance(error, LLMPVError):

@@ -269,7 +269,7 @@ def open_proposer(
     most = again.programs_per_reply if asking.answer_format == "python" else 1
     shared = common_fields(asking, LLMSettings) | {
         "prompt_variant": parse_variant(asking.prompt_variant),
-        "about": _said(asking.about),
+        "about": _description(asking.about),
         **({"answer_format": "json"} if published else {}),
     }
     settings = replace(
@@ -304,7 +304,7 @@ def refuse_without_model(model: CallOptions, asking: AskingOptions) -> None:
         raise ConfigurationError(f"{found[0]} is for a model; name it with --model PROVIDER:NAME")
 
 
-def _said(about: str) -> str:
+def _description(about: str) -> str:
     """Return what the user says of the rows: the text, or what a file of that name holds."""
     path = Path(about)
     try:

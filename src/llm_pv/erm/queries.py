@@ -148,14 +148,14 @@ def rank_rows(answers: Sequence[tuple[str, ...]], likely: Sequence[float], n: in
     weights: dict[tuple[str, ...], float] = {}
     for given, weight in zip(answers, likely, strict=True):
         weights[given] = max(weight, weights.get(given, 0.0))
-    order = most_telling(list(weights), list(weights.values()), n)
+    order = most_informative(list(weights), list(weights.values()), n)
     return [
         Query(row, share, dict(Counter(given[row] for given in answers).most_common()))
         for row, share in order
     ]
 
 
-def most_telling(
+def most_informative(
     answers: Sequence[Sequence[str]], weights: Sequence[float], n: int
 ) -> list[tuple[int, float]]:
     """Return the rows that separate hypotheses, each with its own disagreement.
@@ -170,7 +170,7 @@ def most_telling(
 
     Examples
     --------
-    >>> [row for row, _ in most_telling(["aaab", "abba", "abab"], [1, 1, 1], 4)]
+    >>> [row for row, _ in most_informative(["aaab", "abba", "abab"], [1, 1, 1], 4)]
     [1, 2, 3]
     """
     share = np.array(weights) / sum(weights)

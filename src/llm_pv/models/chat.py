@@ -96,10 +96,10 @@ def _entry(message: Message) -> dict[str, Any]:
     if isinstance(message, ToolAnswer):
         call = message.call
         return {"role": "tool", "name": call.name, "tool_call_id": call.id, "content": message.text}
-    return _said(message)
+    return _assistant_entry(message)
 
 
-def _said(turn: Turn) -> dict[str, Any]:
+def _assistant_entry(turn: Turn) -> dict[str, Any]:
     entry: dict[str, Any] = {"role": "assistant", "content": turn.text}
     if thoughts := turn.raw.get("thoughts"):
         entry["reasoning_content"] = thoughts

@@ -326,7 +326,7 @@ class InProcessModel(LanguageModel):
                 "ones"
             )
 
-    def _said(self, tokens: Sequence[int], query: LabelQuery) -> str:
+    def _answer_text(self, tokens: Sequence[int], query: LabelQuery) -> str:
         """Return the text of an answer; one that continues a text ends with its line."""
         chat = self._chat(query)
         if not chat.has_template:

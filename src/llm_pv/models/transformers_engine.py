@@ -301,7 +301,7 @@ class TransformersModel(InProcessModel):
         if label is not None:
             return LabelAnswer(query.written()[label], usage=usage)
         finish: FinishReason = "stop" if continuation.ended else "length"
-        return LabelAnswer(self._said(continuation.tokens, query), finish, usage=usage)
+        return LabelAnswer(self._answer_text(continuation.tokens, query), finish, usage=usage)
 
     def _score(
         self, torch: Any, model: Any, batch: _Batch, labels: LabelTokens, query: LabelQuery

@@ -229,7 +229,7 @@ class VLLMModel(InProcessModel):
             continuation = self.continuation(output.outputs[0])
             answers.append(
                 LabelAnswer(
-                    self._said(continuation.tokens, query),
+                    self._answer_text(continuation.tokens, query),
                     "stop" if continuation.ended else "length",
                     usage=_usage(output, continuation.written),
                 )

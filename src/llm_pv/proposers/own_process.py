@@ -258,7 +258,7 @@ class _RunningSearch:
         if status == -signal.SIGKILL:
             return ("cut", "memory")  # the kernel kills the largest process if memory runs out
         lost = SearchProcessError(f"the process of the search ended with status {status}")
-        return ("error", child_process.told(lost))
+        return ("error", child_process.describe_error(lost))
 
 
 class _Idle:

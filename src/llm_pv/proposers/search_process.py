@@ -70,7 +70,7 @@ def serve(request: SearchRequest, sender: MessageSender) -> None:
     except MemoryError:
         sender.send("cut", "memory")
     except Exception as error:  # noqa: BLE001 - any error is sent to the owner
-        sender.send("error", child_process.told(error))
+        sender.send("error", child_process.describe_error(error))
         return
     sender.send("done")
 
@@ -110,7 +110,7 @@ def main() -> None:
                 sys.path += [path for path in paths if path not in sys.path]
                 request = pickle.load(calls)  # noqa: S301
             except (ImportError, AttributeError, MemoryError) as error:
-                sender.send("error", child_process.told(error))
+                sender.send("error", child_process.describe_error(error))
                 return
             sender.send("begun")
             serve(request, sender)

@@ -213,12 +213,12 @@ class BudgetTracker:
         if usd is not None and self.spent_usd + self._held_usd + cost > usd:
             return (
                 f"${self.spent_usd:.4g} of ${usd:g} is spent, and the next call may cost up to "
-                f"${cost:.4g}{_way_out(self.spent_tokens)}"
+                f"${cost:.4g}{_remedy(self.spent_tokens)}"
             )
         if tokens is not None and self.spent_tokens + self._held_tokens + worst.tokens > tokens:
             return (
                 f"{self.spent_tokens:,} of {tokens:,} tokens are spent, and the next call may "
-                f"take up to {worst.tokens:,}{_way_out(self.spent_tokens)}"
+                f"take up to {worst.tokens:,}{_remedy(self.spent_tokens)}"
             )
         return None
 
@@ -266,6 +266,6 @@ class Reservation:
         self._tracker.settle(self._held, charge.plus(counted.times(-1)))
 
 
-def _way_out(spent_tokens: int) -> str:
+def _remedy(spent_tokens: int) -> str:
     """Return what to do where not even the first call fits."""
     return "" if spent_tokens else ": raise the budget, or lower --max-output-tokens"

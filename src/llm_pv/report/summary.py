@@ -172,11 +172,11 @@ def grid_summary(comparison: Comparison, runs: Sequence[RunRecord]) -> Summary:
         for run in runs
         if run.unfinished
     ]
-    headline, lead = _said_of_many(comparison, means, len(rests))
+    headline, lead = _lead_of_many(comparison, means, len(rests))
     return Summary(eyebrow, headline, lead, tuple(facts), tuple(notices))
 
 
-def _said_of_many(comparison: Comparison, means: Sequence[float], rests: int) -> tuple[str, str]:
+def _lead_of_many(comparison: Comparison, means: Sequence[float], rests: int) -> tuple[str, str]:
     """Return the headline about many trials and the sentence below it."""
     setting = "A setting is a task at a length, with a sampler and a number of labelled rows."
     if not means:

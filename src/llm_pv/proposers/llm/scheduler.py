@@ -96,7 +96,7 @@ class Scheduler:
                     self._begun.put(attempt)
                 threading.Thread(target=self._run, args=(group,), daemon=True).start()
         except StoppedError:
-            self._begun.put(StartedAttempt.that_raises(number, StoppedError()))
+            self._begun.put(StartedAttempt.failing(number, StoppedError()))
         finally:
             admission.close()
             self._begun.put(None)
@@ -150,7 +150,7 @@ class StartedAttempt:
         self._queue: queue.Queue[Proposal | BaseException | None] = queue.Queue()
 
     @classmethod
-    def that_raises(cls, number: int, error: BaseException) -> "StartedAttempt":
+    def failing(cls, number: int, error: BaseException) -> "StartedAttempt":
         """Return an attempt whose reader gets an error."""
         attempt = cls(number)
         attempt._queue.put(error)
