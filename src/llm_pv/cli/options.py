@@ -64,7 +64,9 @@ def option_group(
     """
 
     def decorate(settings: type[_Settings]) -> type[_Settings]:
-        shared = get_type_hints(like, include_extras=True) if like else {}
+        shared: dict[str, Any] = {}
+        for base in reversed(like.__mro__) if like else ():
+            shared |= inspect.get_annotations(base)
         texts = _texts(like) | _texts(settings) if like else {}
         hints = get_type_hints(settings, include_extras=True) if like or named else {}
         for name, hint in hints.items():

@@ -3,12 +3,14 @@
 import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from llm_pv.errors import ConfigurationError
 from llm_pv.models.base import ToolPlace
-from llm_pv.models.language_model import LanguageModel
-from llm_pv.sandbox import ToolFunction, ToolLimits
+
+if TYPE_CHECKING:  # the help of a command needs neither
+    from llm_pv.models.language_model import LanguageModel
+    from llm_pv.sandbox import ToolFunction, ToolLimits
 
 DEFAULT_ATTEMPTS = 5
 
@@ -17,6 +19,12 @@ MOST_ROWS = 100
 
 AnswerFormat: TypeAlias = Literal["python", "json"]
 """How a program is written down: in a fenced block of Python, or as the paper has it, in JSON."""
+
+
+def _usual_tool_limits() -> "ToolLimits":
+    from llm_pv.sandbox import ToolLimits
+
+    return ToolLimits()
 
 
 @dataclass(frozen=True)
@@ -51,9 +59,9 @@ paper."
     "What the user says of the rows, for the facts."
     tool_calls: int = 20
     "Most calls of the tool in one attempt."
-    tool_limits: ToolLimits = field(default_factory=ToolLimits)
+    tool_limits: "ToolLimits" = field(default_factory=_usual_tool_limits)
     "The limits of one tool call."
-    tool_functions: tuple[ToolFunction, ...] = ()
+    tool_functions: "tuple[ToolFunction, ...]" = ()
     """What a local tool offers besides the rows: ``"check"``, ``"survey"``."""
     most_seconds: float | None = None
     "Seconds after which a conversation gets no further tool call; None for no limit."
@@ -96,7 +104,7 @@ paper."
             parts += [part] if is_set else []
         return "; ".join(parts)
 
-    def tool_place(self, model: LanguageModel) -> ToolPlace:
+    def tool_place(self, model: "LanguageModel") -> ToolPlace:
         """Return where the code of a model runs.
 
         Raise ConfigurationError if it cannot run there.
@@ -125,16 +133,3 @@ paper."
                 f"cannot read the prompt {variant}: {error.strerror or error}; give 1 to 4 or a "
                 "file"
             ) from error
-
-
-DEFAULT_SETTINGS = LLMSettings()
-"""Prompts as the paper does."""
-LEARN_SETTINGS = LLMSettings(
-    refinements=1,
-    prompt_rows="auto",
-    answer_format="python",
-    programs_per_reply=5,
-    facts=True,
-    tool_functions=("check", "survey"),
-)
-"""How `llm_pv.learn` and ``llm-pv learn`` prompt unless options say otherwise."""

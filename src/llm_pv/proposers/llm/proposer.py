@@ -33,8 +33,20 @@ from llm_pv.proposers.llm.prompt.row_choice import (
 from llm_pv.proposers.llm.prompt.statement import problem_statement, prompt_digest
 from llm_pv.proposers.llm.scheduler import Scheduler, attempt_seed
 from llm_pv.proposers.llm.turns import TURN, Recorded, amounts, spent
-from llm_pv.proposers.llm_settings import DEFAULT_ATTEMPTS, DEFAULT_SETTINGS, LLMSettings
+from llm_pv.proposers.llm_settings import DEFAULT_ATTEMPTS, LLMSettings
 from llm_pv.proposers.spending import UNLIMITED, Budget, BudgetTracker, Spending
+
+DEFAULT_SETTINGS = LLMSettings()
+"""Prompts as the paper does."""
+LEARN_SETTINGS = LLMSettings(
+    refinements=1,
+    prompt_rows="auto",
+    answer_format="python",
+    programs_per_reply=5,
+    facts=True,
+    tool_functions=("check", "survey"),
+)
+"""How `llm_pv.learn` and ``llm-pv learn`` prompt unless options say otherwise."""
 
 _AROUND_PROMPT, _ABOUT_TOOL = 200, 1_000  # tokens of a request besides the prompt, generously
 
