@@ -10,7 +10,7 @@ import pytest
 from fake_openai_server import FakeOpenAI
 from llm_pv.cli import paper_experiments
 from llm_pv.cli.main import run
-from llm_pv.cli.model_options import ModelChoice
+from llm_pv.cli.model_options import DEFAULT_MODEL_CHOICE, ModelChoice
 from llm_pv.cli.paper_experiments import EXPERIMENTS, Command, Experiment, plan_steps
 
 ALL = tuple(EXPERIMENTS)
@@ -23,7 +23,7 @@ def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def steps(model: ModelChoice = ModelChoice()) -> list[paper_experiments.Step]:
+def steps(model: ModelChoice = DEFAULT_MODEL_CHOICE) -> list[paper_experiments.Step]:
     return plan_steps(ALL, tasks=("fn_f",), trials=2, test_size=100, model=model, out=Path("runs"))
 
 

@@ -7,14 +7,20 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Group, Parameter
 
 from llm_pv.cli.grid_options import (
+    DEFAULT_BENCHMARK_OPTIONS,
+    DEFAULT_SIZE_OPTIONS,
+    DEFAULT_STRICT_DRAWING_OPTIONS,
     BenchmarkOptions,
     SizeOptions,
     StrictDrawingOptions,
     grid_request,
     refuse_options,
 )
-from llm_pv.cli.model_options import LimitOptions, ModelChoice
+from llm_pv.cli.model_options import DEFAULT_MODEL_CHOICE, LimitOptions, ModelChoice
 from llm_pv.cli.options import (
+    DEFAULT_OUTPUT_OPTIONS,
+    DEFAULT_SANDBOX_OPTIONS,
+    DEFAULT_VALIDATED_READING_OPTIONS,
     OutputOptions,
     Rows,
     SandboxOptions,
@@ -56,14 +62,14 @@ def agent(
     data: Rows | None = None,
     /,
     *,
-    model: ModelChoice = ModelChoice(),
+    model: ModelChoice = DEFAULT_MODEL_CHOICE,
     agent: AgentOptions = AgentOptions(),
-    sizes: SizeOptions = SizeOptions(),
-    benchmark: BenchmarkOptions = BenchmarkOptions(),
-    drawing: StrictDrawingOptions = StrictDrawingOptions(),
-    rows: ValidatedReadingOptions = ValidatedReadingOptions(),
-    output: OutputOptions = OutputOptions(),
-    sandbox: SandboxOptions = SandboxOptions(),
+    sizes: SizeOptions = DEFAULT_SIZE_OPTIONS,
+    benchmark: BenchmarkOptions = DEFAULT_BENCHMARK_OPTIONS,
+    drawing: StrictDrawingOptions = DEFAULT_STRICT_DRAWING_OPTIONS,
+    rows: ValidatedReadingOptions = DEFAULT_VALIDATED_READING_OPTIONS,
+    output: OutputOptions = DEFAULT_OUTPUT_OPTIONS,
+    sandbox: SandboxOptions = DEFAULT_SANDBOX_OPTIONS,
 ) -> int:
     """Let a model explore training rows with a Python tool and submit a program or a model.
 

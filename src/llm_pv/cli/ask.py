@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from llm_pv.cli.main import complain
-from llm_pv.cli.options import Format, Rows, SandboxOptions
+from llm_pv.cli.options import DEFAULT_SANDBOX_OPTIONS, Format, Rows, SandboxOptions
 from llm_pv.errors import ConfigurationError, DataError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def ask(
     out: Path | None = None,
     data_format: str | None = None,
     format: Format = "table",  # noqa: A002
-    sandbox: SandboxOptions = SandboxOptions(),
+    sandbox: SandboxOptions = DEFAULT_SANDBOX_OPTIONS,
 ) -> int:
     """Rank unlabelled rows by how well their labels would separate the possible programs.
 

@@ -8,15 +8,26 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Group, Parameter
 from rich.text import Text
 
-from llm_pv.cli.cluster_options import ClusterOptions
+from llm_pv.cli.cluster_options import DEFAULT_CLUSTER_OPTIONS, ClusterOptions
 from llm_pv.cli.grid_options import (
+    DEFAULT_BENCHMARK_OPTIONS,
+    DEFAULT_SIZE_OPTIONS,
+    DEFAULT_STRICT_DRAWING_OPTIONS,
     BenchmarkOptions,
     SizeOptions,
     StrictDrawingOptions,
     grid_request,
     refuse_options,
 )
-from llm_pv.cli.options import OutputOptions, Rows, ValidatedReadingOptions, given, option_group
+from llm_pv.cli.options import (
+    DEFAULT_OUTPUT_OPTIONS,
+    DEFAULT_VALIDATED_READING_OPTIONS,
+    OutputOptions,
+    Rows,
+    ValidatedReadingOptions,
+    given,
+    option_group,
+)
 from llm_pv.cli.output import free_folder, make_table, places
 from llm_pv.cli.progress import Details, describe, run_progress
 from llm_pv.cli.report import show_results
@@ -83,12 +94,12 @@ def baselines(
     /,
     *,
     models: BaselineOptions = BaselineOptions(),
-    sizes: SizeOptions = SizeOptions(),
-    benchmark: BenchmarkOptions = BenchmarkOptions(),
-    drawing: StrictDrawingOptions = StrictDrawingOptions(),
-    rows: ValidatedReadingOptions = ValidatedReadingOptions(),
-    output: OutputOptions = OutputOptions(),
-    cluster: ClusterOptions = ClusterOptions(),
+    sizes: SizeOptions = DEFAULT_SIZE_OPTIONS,
+    benchmark: BenchmarkOptions = DEFAULT_BENCHMARK_OPTIONS,
+    drawing: StrictDrawingOptions = DEFAULT_STRICT_DRAWING_OPTIONS,
+    rows: ValidatedReadingOptions = DEFAULT_VALIDATED_READING_OPTIONS,
+    output: OutputOptions = DEFAULT_OUTPUT_OPTIONS,
+    cluster: ClusterOptions = DEFAULT_CLUSTER_OPTIONS,
 ) -> int:
     """Fit classical learners on the benchmark's data sets, or on a file with rows.
 

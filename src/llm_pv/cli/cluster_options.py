@@ -78,3 +78,6 @@ class ClusterOptions:
             with RaySandbox(cluster) as opened:
                 warn_if_weak(opened.confinement)
                 yield opened, cluster
+
+
+DEFAULT_CLUSTER_OPTIONS = ClusterOptions()

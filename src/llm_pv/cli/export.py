@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from llm_pv.cli.main import complain
-from llm_pv.cli.options import SandboxOptions
+from llm_pv.cli.options import DEFAULT_SANDBOX_OPTIONS, SandboxOptions
 from llm_pv.errors import ConfigurationError, RunError
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def export(
     view: str | None = None,
     column: str = "prediction",
     out: Path | None = None,
-    sandbox: SandboxOptions = SandboxOptions(),
+    sandbox: SandboxOptions = DEFAULT_SANDBOX_OPTIONS,
 ) -> int:
     """Write a learned program as SQL, as a Python module or as an estimator file.
 

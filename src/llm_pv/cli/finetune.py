@@ -7,10 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import CycloptsError, Group, Parameter, Token
 
-from llm_pv.cli.cluster_options import ClusterOptions
+from llm_pv.cli.cluster_options import DEFAULT_CLUSTER_OPTIONS, ClusterOptions
 from llm_pv.cli.grid_options import DrawingOptions
 from llm_pv.cli.main import INTERRUPTED, USAGE_ERROR, complain, published_app, run_app
-from llm_pv.cli.options import Format, ReadingOptions, Rows, option_group, settings_of
+from llm_pv.cli.options import (
+    DEFAULT_READING_OPTIONS,
+    Format,
+    ReadingOptions,
+    Rows,
+    option_group,
+    settings_of,
+)
 from llm_pv.cli.output import free_folder, make_table, write_json, write_table
 from llm_pv.errors import ConfigurationError
 from llm_pv.tracks.finetune.request import (
@@ -113,12 +120,12 @@ def finetune(
     *,
     model: Model = Model(),
     task: TrainingTaskOptions = TrainingTaskOptions(),
-    rows: ReadingOptions = ReadingOptions(),
+    rows: ReadingOptions = DEFAULT_READING_OPTIONS,
     sizes: TrainingSizes = TrainingSizes(),
     training: Training = Training(),
     run: Run = Run(),
     format: Annotated[Format, Parameter(group=_RUN)] = "table",  # noqa: A002
-    cluster: ClusterOptions = ClusterOptions(),
+    cluster: ClusterOptions = DEFAULT_CLUSTER_OPTIONS,
 ) -> int:
     """Train a language model, from scratch or pretrained, on a benchmark task or your own rows.
 
@@ -202,7 +209,7 @@ def make_job(
     *,
     model: Model = Model(),
     task: TrainingTaskOptions = TrainingTaskOptions(),
-    rows: ReadingOptions = ReadingOptions(),
+    rows: ReadingOptions = DEFAULT_READING_OPTIONS,
     sizes: TrainingSizes = TrainingSizes(),
     training: Training = Training(),
     run: Run = Run(),

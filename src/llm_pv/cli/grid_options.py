@@ -33,6 +33,9 @@ class Grid(GridSettings):
     """Tasks by lengths by trials, and how their data sets are drawn."""
 
 
+DEFAULT_GRID = Grid()
+
+
 @option_group(TASKS, like=Grid)
 @dataclass(frozen=True)
 class TaskOptions:
@@ -54,12 +57,18 @@ class DrawingOptions:
     raw_tables: bool = GridSettings.raw_tables
 
 
+DEFAULT_DRAWING_OPTIONS = DrawingOptions()
+
+
 @option_group(DATA, like=Grid)
 @dataclass(frozen=True)
 class StrictDrawingOptions(DrawingOptions):
     """How data sets are drawn, if their sizes may have to be reduced."""
 
     strict_sizes: bool = GridSettings.strict_sizes
+
+
+DEFAULT_STRICT_DRAWING_OPTIONS = StrictDrawingOptions()
 
 
 @option_group(SPLITS, like=Grid)
@@ -82,12 +91,18 @@ class SizeOptions:
         return SplitSizes(self.train_size, self.validation_size, self.test_size)
 
 
+DEFAULT_SIZE_OPTIONS = SizeOptions()
+
+
 @option_group(TASKS, like=Grid)
 @dataclass(frozen=True)
 class BenchmarkOptions(TaskOptions):
     """Tasks by lengths, as for `synthesize`."""
 
     same_data: bool = GridSettings.same_data
+
+
+DEFAULT_BENCHMARK_OPTIONS = BenchmarkOptions()
 
 
 def grid_request(*options: Any, **given: Any) -> "GridRequest":

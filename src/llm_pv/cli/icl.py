@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from llm_pv.cli.cluster_options import ClusterOptions
-from llm_pv.cli.grid_options import DrawingOptions, grid_request
+from llm_pv.cli.cluster_options import DEFAULT_CLUSTER_OPTIONS, ClusterOptions
+from llm_pv.cli.grid_options import DEFAULT_DRAWING_OPTIONS, DrawingOptions, grid_request
 from llm_pv.cli.icl_options import (
+    DEFAULT_ANSWERING_OPTIONS,
+    DEFAULT_QUESTIONS,
+    DEFAULT_REPEATED_TASK_OPTIONS,
+    DEFAULT_SAMPLE_OPTIONS,
     AnsweringOptions,
     Questions,
     RepeatedTaskOptions,
@@ -19,7 +23,15 @@ from llm_pv.cli.icl_options import (
     open_model,
 )
 from llm_pv.cli.main import complain
-from llm_pv.cli.options import OUTPUT, OutputOptions, ReadingOptions, Rows, given
+from llm_pv.cli.options import (
+    DEFAULT_OUTPUT_OPTIONS,
+    DEFAULT_READING_OPTIONS,
+    OUTPUT,
+    OutputOptions,
+    ReadingOptions,
+    Rows,
+    given,
+)
 from llm_pv.cli.output import free_folder
 from llm_pv.errors import ConfigurationError
 from llm_pv.models.registry import MODEL_HELP
@@ -38,16 +50,16 @@ def icl(
     /,
     *,
     model: Annotated[str, Parameter(help=f"{MODEL_HELP}.")],
-    tasks: RepeatedTaskOptions = RepeatedTaskOptions(),
-    drawing: DrawingOptions = DrawingOptions(),
-    rows: ReadingOptions = ReadingOptions(),
-    answering: AnsweringOptions = AnsweringOptions(),
-    sample: SampleOptions = SampleOptions(),
-    questions: Questions = Questions(),
-    output: OutputOptions = OutputOptions(),
+    tasks: RepeatedTaskOptions = DEFAULT_REPEATED_TASK_OPTIONS,
+    drawing: DrawingOptions = DEFAULT_DRAWING_OPTIONS,
+    rows: ReadingOptions = DEFAULT_READING_OPTIONS,
+    answering: AnsweringOptions = DEFAULT_ANSWERING_OPTIONS,
+    sample: SampleOptions = DEFAULT_SAMPLE_OPTIONS,
+    questions: Questions = DEFAULT_QUESTIONS,
+    output: OutputOptions = DEFAULT_OUTPUT_OPTIONS,
     out_jsonl: Annotated[Path | None, Parameter(group=OUTPUT)] = None,
     out_csv: Annotated[Path | None, Parameter(group=OUTPUT)] = None,
-    cluster: ClusterOptions = ClusterOptions(),
+    cluster: ClusterOptions = DEFAULT_CLUSTER_OPTIONS,
 ) -> int:
     """Prompt a model with labelled examples for the labels of test inputs, one at a time.
 
@@ -146,7 +158,7 @@ def run_and_report(
     *,
     dry_run: bool = False,
     out: Path,
-    output: OutputOptions = OutputOptions(),
+    output: OutputOptions = DEFAULT_OUTPUT_OPTIONS,
     out_jsonl: Path | None = None,
     out_csv: Path | None = None,
     quiet: bool = False,

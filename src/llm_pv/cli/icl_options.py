@@ -38,6 +38,9 @@ class RepeatedTaskOptions(TaskOptions):
     "Further lengths of inputs to label, --test-size of them each, with the same examples."
 
 
+DEFAULT_REPEATED_TASK_OPTIONS = RepeatedTaskOptions()
+
+
 @option_group(_MODEL, like=ModelOptions)
 @dataclass(frozen=True)
 class AnsweringOptions(ConnectionOptions):
@@ -59,6 +62,9 @@ class AnsweringOptions(ConnectionOptions):
     batch_size: int | None = ModelOptions.batch_size
 
 
+DEFAULT_ANSWERING_OPTIONS = AnsweringOptions()
+
+
 @option_group(
     _ASKING,
     modes=Parameter(name="--answer", consume_multiple=True),
@@ -69,6 +75,9 @@ class AnsweringOptions(ConnectionOptions):
 @dataclass(frozen=True)
 class Questions(Settings):
     """Settings of queries for labels, and of reading the answers."""
+
+
+DEFAULT_QUESTIONS = Questions()
 
 
 @option_group(_ASKING)
@@ -82,6 +91,9 @@ class SampleOptions:
     "Inputs to label, one prompt each."
     dry_run: bool = False
     "Show the first prompt and the cost of all of them, without sending any."
+
+
+DEFAULT_SAMPLE_OPTIONS = SampleOptions()
 
 
 def open_model(

@@ -8,10 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from llm_pv.cli.cluster_options import ClusterOptions
+from llm_pv.cli.cluster_options import DEFAULT_CLUSTER_OPTIONS, ClusterOptions
 from llm_pv.cli.main import complain, resumable
-from llm_pv.cli.model_options import AskingOptions, ModelChoices
+from llm_pv.cli.model_options import (
+    DEFAULT_ASKING_OPTIONS,
+    DEFAULT_MODEL_CHOICES,
+    AskingOptions,
+    ModelChoices,
+)
 from llm_pv.cli.options import (
+    DEFAULT_OUTPUT_OPTIONS,
+    DEFAULT_SANDBOX_OPTIONS,
     FIRST,
     OUTPUT,
     ROWS,
@@ -53,6 +60,9 @@ class RowOptions(ValidatedReadingOptions):
     "Test rows; default 20 percent, at most 10,000."
     add: tuple[Path, ...] = ()
     "File with further training rows, such as that of llm-pv ask, for a new run in place of --out."
+
+
+DEFAULT_ROW_OPTIONS = RowOptions()
 
 
 @option_group(SEARCH)
@@ -102,12 +112,12 @@ def learn(
     *,
     rows: RowOptions = RowOptions(),
     search: SeededSearchOptions = SeededSearchOptions(),
-    model: ModelChoices = ModelChoices(),
-    asking: AskingOptions = AskingOptions(),
-    output: OutputOptions = OutputOptions(),
+    model: ModelChoices = DEFAULT_MODEL_CHOICES,
+    asking: AskingOptions = DEFAULT_ASKING_OPTIONS,
+    output: OutputOptions = DEFAULT_OUTPUT_OPTIONS,
     explain: Annotated[bool, Parameter(group=OUTPUT)] = False,
-    sandbox: SandboxOptions = SandboxOptions(),
-    cluster: ClusterOptions = ClusterOptions(),
+    sandbox: SandboxOptions = DEFAULT_SANDBOX_OPTIONS,
+    cluster: ClusterOptions = DEFAULT_CLUSTER_OPTIONS,
 ) -> int:
     """Learn a program from labelled rows, certify it and write it as a Python file.
 

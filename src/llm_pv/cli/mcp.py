@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Group, Parameter
 
-from llm_pv.cli.grid_options import SPLITS, SizeOptions
+from llm_pv.cli.grid_options import DEFAULT_SIZE_OPTIONS, SPLITS, SizeOptions
 from llm_pv.cli.main import complain
-from llm_pv.cli.options import SandboxOptions, option_group
+from llm_pv.cli.options import DEFAULT_SANDBOX_OPTIONS, SandboxOptions, option_group
 from llm_pv.errors import MissingExtraError
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ def mcp(
     http: int | None = None,
     out: Path | None = None,
     options: ServerOptions = ServerOptions(),
-    sizes: SizeOptions = SizeOptions(),
-    sandbox: SandboxOptions = SandboxOptions(),
+    sizes: SizeOptions = DEFAULT_SIZE_OPTIONS,
+    sandbox: SandboxOptions = DEFAULT_SANDBOX_OPTIONS,
 ) -> int:
     """Serve the verified loop to an assistant (Model Context Protocol): it writes the programs.
 

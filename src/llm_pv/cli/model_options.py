@@ -107,6 +107,9 @@ class ModelChoice(CallOptions):
         return prices
 
 
+DEFAULT_MODEL_CHOICE = ModelChoice()
+
+
 @option_group(_MODEL)
 @dataclass(frozen=True)
 class ModelChoices(CallOptions):
@@ -147,6 +150,9 @@ class ModelChoices(CallOptions):
             ModelChoice(**(shared if _is_compatible(name) else unpriced), model=name)
             for name in self.model
         ]
+
+
+DEFAULT_MODEL_CHOICES = ModelChoices()
 
 
 def _is_compatible(model: str) -> bool:
@@ -221,6 +227,9 @@ the default --concurrency is then 1."
     def slots(self) -> int:
         """How many attempts, or trials of a grid, run concurrently."""
         return self.concurrency or (1 if self.explore else 5)
+
+
+DEFAULT_ASKING_OPTIONS = AskingOptions()
 
 
 def open_proposer(

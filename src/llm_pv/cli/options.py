@@ -159,6 +159,9 @@ class OutputOptions:
     "Serve a page on 127.0.0.1 that shows the run while it works, with a button to stop it."
 
 
+DEFAULT_OUTPUT_OPTIONS = OutputOptions()
+
+
 @option_group(ROWS, missing=Parameter(allow_leading_hyphen=True))
 @dataclass(frozen=True)
 class ReadingOptions(Reading):
@@ -214,6 +217,9 @@ class ReadingOptions(Reading):
         )
 
 
+DEFAULT_READING_OPTIONS = ReadingOptions()
+
+
 @option_group(ROWS)
 @dataclass(frozen=True)
 class ValidatedReadingOptions(ReadingOptions):
@@ -221,6 +227,9 @@ class ValidatedReadingOptions(ReadingOptions):
 
     validation: Path | None = None
     "File with ready-made validation rows."
+
+
+DEFAULT_VALIDATED_READING_OPTIONS = ValidatedReadingOptions()
 
 
 def given(options: Any) -> list[str]:
@@ -304,6 +313,9 @@ class SandboxOptions:
         )
         warn_if_weak(opened.confinement)
         return opened
+
+
+DEFAULT_SANDBOX_OPTIONS = SandboxOptions()
 
 
 def warn_if_weak(confinement: "Confinement") -> None:

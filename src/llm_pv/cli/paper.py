@@ -10,8 +10,8 @@ from cyclopts import Group, Parameter
 
 from llm_pv.child_process import usable_cores
 from llm_pv.cli.main import complain, resumable
-from llm_pv.cli.model_options import ModelChoice
-from llm_pv.cli.options import OUTPUT, SandboxOptions, option_group
+from llm_pv.cli.model_options import DEFAULT_MODEL_CHOICE, ModelChoice
+from llm_pv.cli.options import DEFAULT_SANDBOX_OPTIONS, OUTPUT, SandboxOptions, option_group
 from llm_pv.cli.paper_experiments import Name, Step, plan_steps, run_steps, show_steps
 from llm_pv.cli.paper_parts import (
     ModelPart,
@@ -76,13 +76,13 @@ class ColumnOptions:
 def paper(
     *,
     table: PaperTableOptions = PaperTableOptions(),
-    model: ModelChoice = ModelChoice(),
+    model: ModelChoice = DEFAULT_MODEL_CHOICE,
     columns: ColumnOptions = ColumnOptions(),
     out: Annotated[Path | None, Parameter(group=OUTPUT)] = None,
     results: Annotated[Path | None, Parameter(group=OUTPUT)] = None,
     dataset_dir: Annotated[Path, Parameter(group=OUTPUT)] = Path("datasets"),
     plan: Annotated[bool, Parameter(group=OUTPUT)] = False,
-    sandbox: SandboxOptions = SandboxOptions(),
+    sandbox: SandboxOptions = DEFAULT_SANDBOX_OPTIONS,
 ) -> int:
     """Measure the paper's table: the built-in search and every baseline on the same data sets.
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llm_pv.cli.main import complain
-from llm_pv.cli.options import Rows, SandboxOptions
+from llm_pv.cli.options import DEFAULT_SANDBOX_OPTIONS, Rows, SandboxOptions
 from llm_pv.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def predict(
     column: str = "prediction",
     target: str | None = None,
     data_format: str | None = None,
-    sandbox: SandboxOptions = SandboxOptions(),
+    sandbox: SandboxOptions = DEFAULT_SANDBOX_OPTIONS,
 ) -> int:
     """Add a prediction column to rows, the program confined.
 

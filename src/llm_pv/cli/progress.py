@@ -23,7 +23,7 @@ from rich.table import Column
 from rich.text import Text
 
 from llm_pv.cli.main import complain, resumable
-from llm_pv.cli.options import OutputOptions
+from llm_pv.cli.options import DEFAULT_OUTPUT_OPTIONS, OutputOptions
 from llm_pv.erm.attempts import Attempt
 from llm_pv.programs.shown import visible
 from llm_pv.report.live_page import LivePage, RunView
@@ -287,7 +287,7 @@ def cell_progress(
 def run_progress(
     details: Details,
     out: Path,
-    output: OutputOptions = OutputOptions(),
+    output: OutputOptions = DEFAULT_OUTPUT_OPTIONS,
     *,
     again: str = "",
     quiet: bool = False,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from cyclopts import Group
 
-from llm_pv.cli.learn import RowOptions
+from llm_pv.cli.learn import DEFAULT_ROW_OPTIONS, RowOptions
 from llm_pv.cli.main import complain
 from llm_pv.cli.model_options import AskingOptions
 from llm_pv.cli.options import Rows, as_words, given, option_group
@@ -69,7 +69,7 @@ def prompt(
     data: Rows,
     /,
     *,
-    rows: RowOptions = RowOptions(),
+    rows: RowOptions = DEFAULT_ROW_OPTIONS,
     task: PromptTaskOptions = PromptTaskOptions(),
     wording: PromptOptions = PromptOptions(),
     seed: int | None = None,

@@ -9,11 +9,11 @@ from cyclopts import Group, Parameter
 
 from llm_pv.cli.agent import AgentOptions, open_agent
 from llm_pv.cli.compat import AGENT, translated, with_variables
-from llm_pv.cli.grid_options import Grid, grid_request
+from llm_pv.cli.grid_options import DEFAULT_GRID, Grid, grid_request
 from llm_pv.cli.main import published_app, run_app
-from llm_pv.cli.options import SandboxOptions, option_group
+from llm_pv.cli.options import DEFAULT_SANDBOX_OPTIONS, SandboxOptions, option_group
 from llm_pv.cli.previews import disclose_tasks
-from llm_pv.cli.seed_synthesis import SeedModel, SeedRun, run_searches
+from llm_pv.cli.seed_synthesis import DEFAULT_SEED_MODEL, SeedModel, SeedRun, run_searches
 from llm_pv.cli.synthesize import preview_grid
 
 
@@ -52,11 +52,11 @@ app = published_app(
 @app.default
 def explore(
     *,
-    grid: Grid = Grid(),
-    model: SeedModel = SeedModel(),
+    grid: Grid = DEFAULT_GRID,
+    model: SeedModel = DEFAULT_SEED_MODEL,
     agent: SeedAgent = SeedAgent(),
     run: SeedAgentRun = SeedAgentRun(),
-    sandbox: SandboxOptions = SandboxOptions(),
+    sandbox: SandboxOptions = DEFAULT_SANDBOX_OPTIONS,
 ) -> int:
     """Run the grid of the published agent baseline; each trial is one conversation."""
     from llm_pv.api import Search

@@ -10,9 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from llm_pv.cli.compat import ICL, translated
-from llm_pv.cli.grid_options import DrawingOptions
+from llm_pv.cli.grid_options import DEFAULT_DRAWING_OPTIONS, DrawingOptions
 from llm_pv.cli.icl import run_and_report, task_problems_of
 from llm_pv.cli.icl_options import (
+    DEFAULT_ANSWERING_OPTIONS,
+    DEFAULT_QUESTIONS,
+    DEFAULT_REPEATED_TASK_OPTIONS,
+    DEFAULT_SAMPLE_OPTIONS,
     UNCAPPED_TOKENS,
     AnsweringOptions,
     Questions,
@@ -62,11 +66,11 @@ def incontext(
         ProviderName | None,
         Parameter(help="Who answers; default vllm, and hf where vLLM is not installed."),
     ] = None,
-    tasks: RepeatedTaskOptions = RepeatedTaskOptions(),
-    drawing: DrawingOptions = DrawingOptions(),
-    answering: AnsweringOptions = AnsweringOptions(),
-    sample: SampleOptions = SampleOptions(),
-    questions: Questions = Questions(),
+    tasks: RepeatedTaskOptions = DEFAULT_REPEATED_TASK_OPTIONS,
+    drawing: DrawingOptions = DEFAULT_DRAWING_OPTIONS,
+    answering: AnsweringOptions = DEFAULT_ANSWERING_OPTIONS,
+    sample: SampleOptions = DEFAULT_SAMPLE_OPTIONS,
+    questions: Questions = DEFAULT_QUESTIONS,
     output: SeedOutput = SeedOutput(),
 ) -> int:
     """Query a model about benchmark tasks, as the first version's command does.

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Group, Parameter
 
 from llm_pv.cli.compat import RUNNER, translated, with_variables
-from llm_pv.cli.grid_options import Grid, grid_request
+from llm_pv.cli.grid_options import DEFAULT_GRID, Grid, grid_request
 from llm_pv.cli.main import complain, published_app, run_app
 from llm_pv.cli.model_options import AskingOptions, CallOptions, ModelChoice, open_proposer
-from llm_pv.cli.options import SandboxOptions, common_fields, option_group
+from llm_pv.cli.options import DEFAULT_SANDBOX_OPTIONS, SandboxOptions, common_fields, option_group
 from llm_pv.cli.previews import disclose_tasks
 from llm_pv.cli.synthesize import preview_grid, report, run_shown
 from llm_pv.errors import ConfigurationError, CredentialError
@@ -97,6 +97,9 @@ rows."
         )
 
 
+DEFAULT_SEED_MODEL = SeedModel()
+
+
 @option_group(_RUN)
 @dataclass(frozen=True)
 class SeedRun:
@@ -153,11 +156,11 @@ app = published_app(
 @app.default
 def synthesize(
     *,
-    grid: Grid = Grid(),
+    grid: Grid = DEFAULT_GRID,
     model: SeedModel = SeedModel(),
     run: SeedRun = SeedRun(),
     wordings: SeedWordings = SeedWordings(),
-    sandbox: SandboxOptions = SandboxOptions(),
+    sandbox: SandboxOptions = DEFAULT_SANDBOX_OPTIONS,
 ) -> int:
     """Run the grid of the first version's command."""
     request = grid_request(grid)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llm_pv.cli.cluster_options import ClusterOptions
+from llm_pv.cli.cluster_options import DEFAULT_CLUSTER_OPTIONS, ClusterOptions
 from llm_pv.cli.finetune import parse_job, seed_app
 from llm_pv.cli.main import published_app, resumable, with_options
 from llm_pv.cli.options import Format
@@ -60,7 +60,7 @@ def sweep(
     concurrency: int | None = None,
     dry_run: bool = False,
     format: Format = "table",  # noqa: A002
-    cluster: ClusterOptions = ClusterOptions(),
+    cluster: ClusterOptions = DEFAULT_CLUSTER_OPTIONS,
 ) -> int:
     """Train language models over a grid of options, one folder a job.
 

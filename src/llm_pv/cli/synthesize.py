@@ -7,11 +7,23 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 from rich.text import Text
 
-from llm_pv.cli.cluster_options import ClusterOptions
-from llm_pv.cli.grid_options import DATA, Grid, grid_request
+from llm_pv.cli.cluster_options import DEFAULT_CLUSTER_OPTIONS, ClusterOptions
+from llm_pv.cli.grid_options import DATA, DEFAULT_GRID, Grid, grid_request
 from llm_pv.cli.main import complain
-from llm_pv.cli.model_options import AskingOptions, ModelChoices
-from llm_pv.cli.options import Format, OutputOptions, SandboxOptions, option_group
+from llm_pv.cli.model_options import (
+    DEFAULT_ASKING_OPTIONS,
+    DEFAULT_MODEL_CHOICES,
+    AskingOptions,
+    ModelChoices,
+)
+from llm_pv.cli.options import (
+    DEFAULT_OUTPUT_OPTIONS,
+    DEFAULT_SANDBOX_OPTIONS,
+    Format,
+    OutputOptions,
+    SandboxOptions,
+    option_group,
+)
 from llm_pv.cli.output import free_folder, make_table, places
 from llm_pv.cli.previews import disclose_tasks, preview_record, print_preview
 from llm_pv.cli.report import show_results
@@ -47,14 +59,14 @@ class GridSearchOptions(SearchOptions):
 
 def synthesize(
     *,
-    grid: Grid = Grid(),
+    grid: Grid = DEFAULT_GRID,
     dataset_dir: Annotated[Path, Parameter(group=DATA)] = Path("datasets"),
     search: GridSearchOptions = GridSearchOptions(),
-    model: ModelChoices = ModelChoices(),
-    asking: AskingOptions = AskingOptions(),
-    output: OutputOptions = OutputOptions(),
-    sandbox: SandboxOptions = SandboxOptions(),
-    cluster: ClusterOptions = ClusterOptions(),
+    model: ModelChoices = DEFAULT_MODEL_CHOICES,
+    asking: AskingOptions = DEFAULT_ASKING_OPTIONS,
+    output: OutputOptions = DEFAULT_OUTPUT_OPTIONS,
+    sandbox: SandboxOptions = DEFAULT_SANDBOX_OPTIONS,
+    cluster: ClusterOptions = DEFAULT_CLUSTER_OPTIONS,
 ) -> int:
     """Learn programs for a grid of benchmark tasks: functions by lengths by trials.
 
@@ -127,10 +139,10 @@ def run_shown(
     *,
     dataset_dir: Path,
     sandbox: SandboxOptions,
-    cluster: ClusterOptions = ClusterOptions(),
+    cluster: ClusterOptions = DEFAULT_CLUSTER_OPTIONS,
     transfer: bool = True,
     out: Path,
-    output: OutputOptions = OutputOptions(),
+    output: OutputOptions = DEFAULT_OUTPUT_OPTIONS,
     again: str = "",
     quiet: bool = False,
 ) -> "GridResult":
@@ -155,7 +167,7 @@ def run_shown(
         )
 
 
-def report(result: "GridResult", output: OutputOptions = OutputOptions()) -> int:
+def report(result: "GridResult", output: OutputOptions = DEFAULT_OUTPUT_OPTIONS) -> int:
     """Show the results of a grid, leave its page in its directory, and return the exit status.
 
     Raise LLMPVError if no trial succeeded.

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 from cyclopts import Group
 
 from llm_pv.cli.main import complain
-from llm_pv.cli.options import Format, Rows, SandboxOptions, option_group, read_pair, require
+from llm_pv.cli.options import (
+    DEFAULT_SANDBOX_OPTIONS,
+    Format,
+    Rows,
+    SandboxOptions,
+    option_group,
+    read_pair,
+    require,
+)
 from llm_pv.cli.output import make_table, write_json, write_table
 from llm_pv.data.reading import binned, target_numbers
 from llm_pv.erm.scoring import Score, majority_label, score_predictions
@@ -94,7 +102,7 @@ def verify(
     data_format: str | None = None,
     seed: int = 0,
     gate: GateOptions = GateOptions(),
-    sandbox: SandboxOptions = SandboxOptions(),
+    sandbox: SandboxOptions = DEFAULT_SANDBOX_OPTIONS,
 ) -> int:
     """Score a program on new labelled rows, confined.
 
