@@ -193,7 +193,7 @@ class _Loop:
         block = max(1, 2_000_000 // turns)
         self._fold(folds, tests, block)
         self._fold(OF_TERMS, terms[: max(2, int(cells * 0.1 / turns))], 1)
-        if over in ("each", "indexed") and kind is NUMBER:
+        if over in ("each", "indexed") and kind is NUMBER and self.whole.kind != "columns":
             filtered = OF_FILTERED if over == "each" else OF_FILTERED[:1]
             self._fold(filtered, tests[: max(2, min(20, int(cells * 0.2 / turns)))], block)
 

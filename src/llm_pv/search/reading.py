@@ -20,7 +20,7 @@ from llm_pv.search.types import Column, Expression, Frame, Local, Type
 COLUMN = 0.5
 MOST_CATEGORIES = 40
 MOST_CODES = 12
-ALIKE, MOST_ALIKE = 0.3, 12
+ALIKE, MOST_ALIKE = 0.3, 6
 """How far apart the ends of columns in one list may be, by their ranges, and how many they are."""
 MOST_SYMBOLS = 6
 """Words of a sequence, such as of moves; what has more is made of sentences."""
@@ -79,7 +79,7 @@ def _groups(names: Sequence[str], bank: Bank) -> list[Expression]:
     ]
     listed = [set(members) for _, members in grouped]
     return found + [
-        replace(_listed("values", members, 3.5, bank), kind="columns")
+        replace(_listed("values", members, 2.0 + len(members) / 2, bank), kind="columns")
         for members in _alike({name: cells[name] for name in numbers})
         if 3 <= len(members) <= MOST_ALIKE and set(members) not in listed
     ]
