@@ -4,7 +4,7 @@ import asyncio
 import pickle
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,9 +49,25 @@ CHECKS = list(
 )
 
 
-@pytest.mark.parametrize(
-    ("estimator", "check"), CHECKS, ids=[f"{n}-{name_of(c)}" for n, (_, c) in enumerate(CHECKS)]
-)
+FITTED_OFTEN = {
+    "check_estimator_sparse_array",
+    "check_estimator_sparse_matrix",
+    "check_pipeline_consistency",
+    "check_dtype_object",
+    "check_estimators_dtypes",
+    "check_classifiers_classes",
+}
+"""Checks that fit many times to show what others show, of rows as lists, arrays or tables."""
+
+
+def parameters() -> Iterator[Any]:
+    for number, (estimator, check) in enumerate(CHECKS):
+        name = name_of(check)
+        marks = [pytest.mark.slow] if name in FITTED_OFTEN else []
+        yield pytest.param(estimator, check, id=f"{number}-{name}", marks=marks)
+
+
+@pytest.mark.parametrize(("estimator", "check"), parameters())
 def test_scikit_learn_checks_hold(estimator: Any, check: Callable[[Any], None]) -> None:
     """All of them, on numeric rows, but one that no method with a validation split can meet."""
     if name_of(check).startswith("check_sample_weight_equivalence_on_"):

@@ -164,10 +164,17 @@ SENTENCES = [
 CODES = [f"{a}{b}-{c}" for a in "abcd" for b in "efgh" for c in "ij"]
 
 
+def small_problem(rows: Sequence[Input], labels: Sequence[str]) -> Problem:
+    """Return a problem for which little is enumerated."""
+    problem = Problem.of(Examples(rows, labels), ["0", "1"], probes=0)
+    problem.scale = 0.5
+    return problem
+
+
 def bits_of_values(rows: Sequence[str]) -> dict[str, float]:
     """Return the sources of the numbers that are enumerated for texts, with their bits."""
     labels = [str(index % 2) for index in range(len(rows))]
-    bank = Bank(Problem.of(Examples(rows, labels), ["0", "1"], probes=0))
+    bank = Bank(small_problem(rows, labels))
     fill(bank, read_leaves(bank)[0])
     numbers = map(bank.numbers.expression, range(len(bank.numbers)))
     return {one.code: one.bits for one in numbers}
@@ -230,7 +237,7 @@ def test_columns_of_one_range_are_a_list_too(gaps: float, listed: str) -> None:
 def test_of_columns_in_a_list_the_order_is_not_asked(gaps: float) -> None:
     rows = marks(gaps)
     labels = [str(index % 2) for index in range(len(rows))]
-    bank = Bank(Problem.of(Examples(rows, labels), ["0", "1"], probes=0))
+    bank = Bank(small_problem(rows, labels))
     fill(bank, read_leaves(bank)[0])
     codes = {
         store.expression(i).code for store in (bank.numbers, bank.truths) for i in range(len(store))
