@@ -234,6 +234,7 @@ def test_a_job_interrupted_before_its_first_checkpoint_says_so(
     assert "starts over: there is no checkpoint yet" in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_losses_count_every_row_once_where_rows_do_not_fill_the_processes_batches(
     tmp_path: Path,
 ) -> None:

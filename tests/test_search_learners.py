@@ -162,7 +162,7 @@ def test_the_same_rows_give_the_same_programs() -> None:
 
 
 def test_labels_without_a_rule_give_no_rule() -> None:
-    rows = texts("01", 30, 60)
+    rows = texts("01", 14, 60)
     chance = random.Random(1)
     examples = Examples(rows, [str(chance.randrange(2)) for _ in rows])
     search = LengthFirst(600.0, built_in=BuiltIn(candidates=5_000_000))

@@ -104,8 +104,8 @@ def test_options_reach_the_search_and_decide_what_a_resumed_run_needs() -> None:
 
 def test_the_candidates_tried_grow_with_the_budget_and_not_with_the_clock() -> None:
     chance = random.Random(0)
-    rows: list[Input] = ["".join(chance.choices("01", k=12)) for _ in range(50)]
-    labels = [str(str(row).count("11") % 2) for row in rows]
+    rows: list[Input] = [{name: chance.randrange(90) for name in "abc"} for _ in range(50)]
+    labels = [chance.choice("01") for _ in rows]
     tried = []
     for candidates in (20_000, 20_000, 400_000):
         counts: list[int] = []
@@ -137,6 +137,7 @@ def test_programs_of_a_sample_are_handed_over_before_all_rows_are_computed() -> 
     for place in (3, 400, 700):  # wrong labels
         labels[place] = str(1 - int(labels[place]))
     problem = Problem.of(Examples(rows, labels), ("0", "1"), probes=0)
+    problem.scale = 0.02
     handed: list[list[Candidate]] = []
     search(problem, lambda _stage, _account, found: handed.append(list(found)))
     on_sample = [[one for one in found if len(one.answers) == 300] for found in handed]
@@ -148,9 +149,9 @@ def test_programs_of_a_sample_are_handed_over_before_all_rows_are_computed() -> 
 
 
 def test_the_first_programs_are_handed_over_at_once() -> None:
-    rows: list[Input] = [f"{number:07b}" for number in range(128)]
-    labels = [str(row)[2] for row in rows]
-    proposer = LengthFirst()
+    rows: list[Input] = [{"n": n, "m": n * 7 % 40} for n in range(40)]
+    labels = [str(int(n >= 17)) for n in range(40)]
+    proposer = LengthFirst(built_in=BuiltIn(candidates=400_000))
     handed: list[list[Proposal]] = []
     proposer.interim = lambda proposals: handed.append(list(proposals))
     next(proposer.propose(Examples(rows, labels), Classes.of(["0", "1"]), seed=0))
