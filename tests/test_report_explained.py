@@ -11,7 +11,7 @@ import pytest
 
 from llm_pv.data.examples import Classes, Examples, Input, Splits
 from llm_pv.erm.attempts import Attempt
-from llm_pv.erm.explanation import _by_leaf, _contributions, _shapes, explain
+from llm_pv.erm.explanation import _by_leaf, _contributions, _mistakes, _shapes, explain
 from llm_pv.erm.scoring import Score
 from llm_pv.erm.selection import Selection
 from llm_pv.errors import RunError
@@ -239,3 +239,10 @@ def test_columns_are_shown_by_the_most_frequent_classes() -> None:
     twelve = {f"c{n:02}": [0.5] for n in range(13)}
     wide = Examples([dict.fromkeys(twelve, n) for n in range(2)], ["a", "b"])
     assert [each["name"] for each in _shapes(twelve, wide)] == list(twelve)[:12]
+
+
+def test_a_number_too_large_for_a_float_is_shown_as_text() -> None:
+    rows = Examples([{"n": 10**400, "m": 3}], ["1"])
+    (mistake,) = _mistakes({"validation": (rows, ["0"])}, ["n"])
+    assert mistake["input"]["n"].startswith("1000")
+    assert mistake["input"]["m"] == 3

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 from llm_pv.data.examples import Examples, Input
-from llm_pv.search.bank import Bank
+from llm_pv.search.bank import Bank, as_float
 from llm_pv.search.engine import ranked
 from llm_pv.search.enumerate import fill
+from llm_pv.search.library import NAMES
+from llm_pv.search.names import Names
 from llm_pv.search.pool import Offer
 from llm_pv.search.predicates import offers, pool_of
 from llm_pv.search.prices import WRITTEN
@@ -246,3 +248,16 @@ def test_of_columns_in_a_list_the_order_is_not_asked(gaps: float) -> None:
     lowest = "min(values, default=0)" if gaps else "min(values)"
     assert codes >= {mean, lowest}
     assert not {code for code in codes if "pairwise(values)" in code or "values[::-1]" in code}
+
+
+def test_no_local_name_is_one_that_programs_import_or_define() -> None:
+    for taken in NAMES:
+        if taken.isidentifier():
+            assert Names().fresh(taken) != taken
+
+
+def test_whole_numbers_too_large_for_a_float_are_read() -> None:
+    rows: list[Input] = [{"size": 10**400 * (1 + n % 3), "n": n} for n in range(30)]
+    bank = bank_of(rows, [n >= 9 for n in range(30)])
+    assert 'x["n"]' in {one.code for one in bank.of(Type.NUMBER)}
+    assert not np.isfinite([as_float(row["size"]) for row in rows if isinstance(row, dict)]).any()

@@ -1,6 +1,6 @@
 """Explain a program for a table: its leaves, conditions, mistakes and columns."""
 
-import math
+import sys
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -137,10 +137,10 @@ def _short(value: object) -> object:
 
 
 def _number(value: object) -> float | None:
-    """Return a finite number; None for anything else, also for a bool."""
+    """Return a number that a float can be; None for anything else, also for a bool."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return value if math.isfinite(value) else None
+    return value if abs(value) <= sys.float_info.max else None
 
 
 def _shapes(columns: Mapping[str, Sequence[float]], rows: Examples) -> list[dict[str, Any]]:

@@ -297,19 +297,20 @@ def listed(column: Column) -> list[Any]:
 def as_column(results: Sequence[Any], kind: Type, size: int) -> Column:
     """Return values as a column; None where one of the first ``size`` is too large to be exact."""
     if kind is Type.NUMBER:
-        numbers = np.array([0.0 if v is FAILED else _float(v) for v in results])
+        numbers = np.array([0.0 if v is FAILED else as_float(v) for v in results])
         return numbers if is_exact(numbers[:size]) else None
     if kind is Type.TRUTH:
         return np.array([v is not FAILED and bool(v) for v in results])
     if kind is Type.NUMBERS:
-        lists = Ragged.of([[] if v is FAILED else list(map(_float, v)) for v in results])
+        lists = Ragged.of([[] if v is FAILED else list(map(as_float, v)) for v in results])
         return lists if is_exact(lists.flat[: lists.layout.lengths[:size].sum()]) else None
     if kind is Type.TEXTS:
         return Ragged.of([[] if v is FAILED else v for v in results])
     return [DEFAULTS.get(kind) if v is FAILED else v for v in results]
 
 
-def _float(value: Any) -> float:
+def as_float(value: Any) -> float:
+    """Return a number as a float; infinity where it is too large for one."""
     try:
         return float(value)
     except OverflowError:

@@ -99,7 +99,6 @@ def search(problem: Problem, on_stage: OnStage) -> tuple[list[Candidate], Accoun
     found: list[Candidate] = []
     sample = _sampled(problem)
     bank = Bank(sample)
-    columns: list[Expression] = []
 
     def stage(name: str) -> None:
         guard.stage = name
@@ -138,6 +137,7 @@ def search(problem: Problem, on_stage: OnStage) -> tuple[list[Candidate], Accoun
         with suppress(Expired):
             found += _rescored(made, problem)
     stage("alternatives")
+    guard.allot(1.0)
     with suppress(Expired):
         found += _alternatives(found, pool, problem)
     stage("done")
@@ -151,12 +151,15 @@ def _alternatives(found: Sequence[Candidate], pool: Pool, problem: Problem) -> I
     """Yield the best programs with a condition exchanged for one that differs on probes alone."""
     on_all = {one.name for one in UNIFIERS if one.fits_all and pool.problem is not problem}
     varied = sorted((one for one in found if one.stage not in on_all), key=lambda one: one.cost)
-    for rank, one in enumerate(varied[:MOST_VARIED]):
+    exact = 0
+    for one in varied[:MOST_VARIED]:
         # A program with mistakes is no rule yet: of many like it validation would pick by luck.
         is_exact = not one.mistakes or problem.noise > 0
-        most = MOST_OF_EXACT if is_exact and rank < MOST_RECUT else int(one.stage != "single")
+        exact += is_exact
+        is_recut = is_exact and exact <= MOST_RECUT
+        most = MOST_OF_EXACT if is_recut else int(one.stage != "single")
         shorter = one.program
-        if is_exact and rank < MOST_RECUT:
+        if is_recut:
             shorter = reworded(one.program, pool.conditions, pool.problem)
         said = [(shorter, "")] if shorter is not one.program else []
         others = islice(recut(shorter, pool.problem), most)

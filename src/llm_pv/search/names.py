@@ -4,9 +4,10 @@ import builtins
 import keyword
 import re
 
-_USED = """x f i a b c d k w math re accumulate groupby pairwise combinations Counter calendar date
-datetime timedelta chain points table value"""
-RESERVED = frozenset(dir(builtins)) | frozenset(_USED.split())
+from llm_pv.search.library import NAMES
+
+_USED = "x f i j a b c d k v w h m n s total row word points table value"
+RESERVED = frozenset({*dir(builtins), *NAMES, *_USED.split()})
 
 
 class Names:

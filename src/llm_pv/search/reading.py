@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from llm_pv.search.bank import LARGEST_EXACT, Bank
+from llm_pv.search.bank import LARGEST_EXACT, Bank, as_float
 from llm_pv.search.emit import literal
 from llm_pv.search.mining import grid
 from llm_pv.search.operators.graphs import TOKENS, are_edges
@@ -177,13 +177,13 @@ def _is_identifier(name: str, values: Sequence[Any], size: int) -> bool:
     """Tell whether a column of numbers counts or names its rows: all different, and called so."""
     last = name.lower().replace("-", "_").split("_")[-1]
     named = last in ("id", "no", "number", "index", "nr", "ref", "key") or name.lower() == "id"
-    whole = all(float(value).is_integer() for value in values)
+    whole = all(isinstance(value, int) or value.is_integer() for value in values)
     return named and whole and len(set(values)) > 0.95 * size > 20
 
 
 def _are_codes(values: Sequence[Any]) -> bool:
     """Tell whether whole numbers name things, such as ports: a few, and far from counting."""
-    distinct = {float(value) for value in values}
+    distinct = {as_float(value) for value in values}
     apart = max(distinct) - min(distinct)
     whole = all(value.is_integer() for value in distinct)
     return whole and 2 < len(distinct) <= MOST_CODES < len(values) and apart > 4 * len(distinct)
@@ -206,7 +206,7 @@ def _number(  # noqa: PLR0917
         number = local
 
     values = _floats(cells)
-    scale = math.floor(math.log10(max(1e-9, float(np.nanmedian(np.abs(values))))))
+    scale = math.floor(math.log10(np.clip(np.nanmedian(np.abs(values)), 1e-9, 1e300)))
 
     def recipe(frame: Frame) -> Column:
         return _floats(_cells(name, frame))
@@ -215,7 +215,7 @@ def _number(  # noqa: PLR0917
 
 
 def _floats(cells: Sequence[Any]) -> Column:
-    return np.array([math.nan if v is None or isinstance(v, str) else float(v) for v in cells])
+    return np.array([math.nan if v is None or isinstance(v, str) else as_float(v) for v in cells])
 
 
 def _texts(name: str, code: str, bits: float, cells: Sequence[Any], size: int) -> list[Expression]:
