@@ -6,7 +6,7 @@ import re
 
 from llm_pv.search.library import NAMES
 
-_USED = "x f i j a b c d k v w h m n s total row word points table value"
+_USED = "x f i a b c d k w chain points table value"
 RESERVED = frozenset({*dir(builtins), *NAMES, *_USED.split()})
 
 
