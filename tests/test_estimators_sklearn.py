@@ -67,7 +67,7 @@ def parameters() -> Iterator[Any]:
         yield pytest.param(estimator, check, id=f"{number}-{name}", marks=marks)
 
 
-@pytest.mark.parametrize(("estimator", "check"), parameters())
+@pytest.mark.parametrize(("estimator", "check"), [*parameters()])
 def test_scikit_learn_checks_hold(estimator: Any, check: Callable[[Any], None]) -> None:
     """All of them, on numeric rows, but one that no method with a validation split can meet."""
     if name_of(check).startswith("check_sample_weight_equivalence_on_"):
