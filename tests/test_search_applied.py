@@ -45,6 +45,7 @@ def texts() -> list[list[str]]:
         drawn("abcXYZ", 4, 6),
         drawn([*"abcdefgh", "1", "-"], 1, 2),
         drawn(WORDS, 3, 6, " "),
+        [f"{text}." for text in drawn(WORDS, 3, 6, ", ")],
         drawn([*WORDS, "Rain", "12", "7"], 1, 1),
         drawn(["10", "192", "168", "7"], 4, 4, "."),
         [word.lower() for word in drawn(WORDS, 1, 1)],

@@ -21,6 +21,8 @@ from llm_pv.search.types import Column, Expression, Frame, Local, Type
 LARGEST_EXACT = 2**53
 FAILED = object()
 """In place of a value where a template raised."""
+FEW_SYMBOLS = 4
+"""Symbols of which texts such as of bits or of bases are made."""
 DEFAULTS: dict[Type, Any] = {Type.TRUTH: False, Type.TEXT: "", Type.WHOLE: 0, Type.CATEGORY: None}
 ERRORS = (ValueError, LookupError, TypeError, ArithmeticError, AttributeError)
 
@@ -221,9 +223,19 @@ class Bank:
             is_part = first == "prose" and operator.result in (Type.TEXT, Type.TEXTS)
             is_kept = operator.result is Type.NUMBER or is_part
             kind = operator.kind or (first if is_kept else "")
+            is_text = operator.result is Type.TEXT and kind != "slice"
+            if is_text and _are_names(values[: self.problem.size]):
+                kind = "name"
             return Expression(code, operator.result, total, values, needs, recipe, kind)
 
         return self.offer(operator.result, values, total, write)
+
+
+def _are_names(texts: Sequence[str]) -> bool:
+    """Tell whether texts are a few words that come again, whose letters rarely matter."""
+    distinct = set(texts)
+    few = len(distinct) <= max(12, len(texts) // 8)
+    return few and max(map(len, distinct)) > 1 and len(set("".join(distinct))) > FEW_SYMBOLS
 
 
 def written(operator: Operator, arguments: Sequence[Expression], constant: Any) -> str:

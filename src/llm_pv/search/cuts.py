@@ -4,6 +4,7 @@ Numbers are cut where that tells most of the labels, at the roundest number of t
 numbers are cut everywhere, for what joins conditions.
 """
 
+import ast
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -70,10 +71,36 @@ def offered(
 
 
 def compared(number: Expression, sign: str, constant: float, bits: float) -> Expression:
-    """Compare a number with a constant."""
+    """Compare a number with a constant: a remainder is 0 or not, what is counted is there."""
     template = f"{{0}} {sign} {literal(float(constant))}"
+    values = number.values
+    if (sign, constant) in {(">=", 1), (">", 0)} and (values == np.floor(values)).all():
+        template = _some(number.code, number.kind) if (values >= 0).all() else template
     made = on_numbers([number], template, bits, lambda values: SIGNS[sign](values, constant))
     return replace(made, cut=(number, sign, constant))
+
+
+def _some(code: str, kind: str) -> str:
+    """Return how to say that a whole number is 1 or more, as a template of it or in full.
+
+    Examples
+    --------
+    >>> _some("n % 2", "remainder"), _some('x.count("ab")', "count"), _some("a + b", "count")
+    ('{0} == 1', '"ab" in x', '{0} >= 1')
+    >>> _some("sum(k in 'ab' for k in x)", "count"), _some("sum(k for k in x)", "count")
+    ("any(k in 'ab' for k in x)", '{0} >= 1')
+    """
+    if kind == "remainder":
+        return "{0} == 1" if code.endswith("% 2") else "{0} != 0"
+    match ast.parse(code, mode="eval").body:
+        case ast.Call(ast.Attribute(_, "count"), [ast.Constant() as sought]):
+            sought_code = ast.get_source_segment(code, sought) or ""
+            said = f"{sought_code} in {code.removesuffix(f'.count({sought_code})')}"
+        case ast.Call(ast.Name("sum"), [ast.GeneratorExp(ast.Compare() | ast.BoolOp())]):
+            said = f"any{code.removeprefix('sum')}"
+        case _:
+            return "{0} >= 1"
+    return said.replace("{", "{{").replace("}", "}}")
 
 
 def _at(numbers: Store, place: int, sign: str, constant: float, bits: float) -> Offer:

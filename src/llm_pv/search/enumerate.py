@@ -32,6 +32,7 @@ READ = {
     "graph": (Type.EDGES,),
     "day": (Type.DATE,),
     "prose": (Type.TEXTS, Type.TEXT),
+    "name": (Type.TEXT,),
 }
 """What a text of a kind is meant to be read as; anything else costs more."""
 USUAL_CHARACTERS = 10_000
@@ -157,6 +158,7 @@ def _surcharge(operator: Operator, arguments: Sequence[Expression]) -> float:
     """Return bits for what is rarely meant: unlike numbers added, remainders of table columns."""
     if arguments[0].kind in READ and operator.arguments == (Type.TEXT,):
         is_read = operator.result in READ[arguments[0].kind] or "number" in operator.kind
+        is_read = is_read and (arguments[0].kind, operator.kind) != ("name", "slice")
         return 0.0 if is_read or operator.name == "numbers" else WRITTEN
     if operator.result is not Type.NUMBER or arguments[0].type is not Type.NUMBER:
         return 0.0

@@ -307,6 +307,8 @@ class _Loop:
 
         bits = self.bits + item.bits + fold.bits
         kind = whole.kind if whole.type is Type.NUMBERS and whole.kind else "count"
+        if whole.kind == "prose":
+            kind = "letters" if whole.type is Type.TEXT else "words"
         return Expression(code, fold.result, bits, None, whole.needs, recipe, kind)
 
 

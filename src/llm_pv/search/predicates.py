@@ -132,9 +132,12 @@ def _of_substrings(text: Expression, problem: Problem, most: int) -> Iterator[Of
     """Yield whether a text contains, begins with or ends with a string; whole words are cheaper."""
     size = problem.size
     rows = text.values[:size]
-    alphabet = len(set("".join(mining.training(rows))))
+    symbols = set("".join(mining.training(rows)))
+    alphabet, signs = len(symbols), sum(not c.isalnum() for c in symbols)
+    letter, sign = prices.choice_bits(min(alphabet, 26)), 1.0 + prices.choice_bits(signs)
+    bits_of = {c: letter if c.isalnum() else min(letter, sign) for c in symbols}
     words = {word for row in rows for word in row.split()}
-    natural = alphabet > 12
+    natural = alphabet > 12 or text.kind == "name"
     starts = Counter(row[:length] for row in rows for length in range(1, 7))
     ends = Counter(row[-length:] for row in rows for length in range(1, 7))
     contained: list[tuple[str, Truths, float]] = []
@@ -143,7 +146,7 @@ def _of_substrings(text: Expression, problem: Problem, most: int) -> Iterator[Of
     for string in mining.substrings(rows, most=most, characters=characters, check=guard.check):
         problem.guard.check()
         length = len(string)
-        price = text.bits + 1.5 + length * prices.choice_bits(min(alphabet, 26)) / 1.5
+        price = text.bits + 1.5 + sum(bits_of[c] for c in string) / 1.5
         if string.strip(".,!?") in words and length > 1:
             price = text.bits + 1.5 + min(length, 4)
         elif natural and string.isalnum():

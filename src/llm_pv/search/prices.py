@@ -70,6 +70,8 @@ def unlike_bits(one: str, two: str) -> float:
         return 0.0
     if one in COUNTS and two in COUNTS:
         return 1.0
+    if {one, two} & {"words", "letters"} and {one, two} & COUNTS:
+        return 1.0
     if one.startswith("column ") and two.startswith("column "):
         apart = abs(int(one.split()[1]) - int(two.split()[1]))
         return 0.0 if apart <= 1 else 3.0
@@ -87,14 +89,16 @@ def constant_bits(value: float) -> float:
 
     Examples
     --------
-    >>> [round(constant_bits(value), 1) for value in (0, 3, 18, 100, 0.5)]
-    [0.5, 1.2, 2.4, 1.8, 1.5]
+    >>> [round(constant_bits(value), 1) for value in (0, 3, 18, 800, 1000, 0.5)]
+    [0.5, 1.2, 2.4, 1.8, 1.2, 1.5]
     """
     text = repr(int(value)) if float(value).is_integer() else repr(float(value))
     digits = text.lstrip("-").replace(".", "").lstrip("0")
     if "e" in text or not digits:
         return 0.5 if not digits else SIGNIFICANT_DIGIT * 8
     zeros = len(digits) - len(digits.rstrip("0"))
+    if digits.rstrip("0") == "1":  # a power of ten
+        return SIGNIFICANT_DIGIT + TRAILING_ZERO * ("." in text) + 0.5 * (value < 0)
     point = TRAILING_ZERO if "." in text else 0.0
     sign = 0.5 if value < 0 else 0.0
     return SIGNIFICANT_DIGIT * (len(digits) - zeros) + TRAILING_ZERO * zeros + point + sign

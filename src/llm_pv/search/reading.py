@@ -230,7 +230,7 @@ def _texts(name: str, code: str, bits: float, cells: Sequence[Any], size: int) -
         # A missing date is before all others, so that the others can be read as dates.
         dates = all(value is None or ISO_DATE.match(value) for value in distinct)
         default = "0001-01-01" if dates else ""
-        text = f"({code} or {literal(default)})" if None in train else code
+        text = f"{code} or {literal(default)}" if None in train else code
 
         def recipe(frame: Frame) -> Column:
             return [value if isinstance(value, str) else default for value in _cells(name, frame)]

@@ -132,10 +132,20 @@ def cuts_of(program: Node, put: Put = lambda node: node) -> Iterator[Cut]:
     """Yield the cuts in a program, in an order that moving one does not change."""
     if isinstance(program, Branch):
         for condition in _comparisons_in(program.condition):
-            yield _cut_of(condition, program, put)
+
+            def asked(new: Expression, branch: Branch = program) -> Node:
+                return put(replace(branch, condition=new))
+
+            yield _cut_of(condition, program.condition, asked)
         yield from cuts_of(program.yes, lambda node: put(replace(program, yes=node)))
         yield from cuts_of(program.no, lambda node: put(replace(program, no=node)))
     elif isinstance(program, Bands):
+        for condition in _comparisons_in(program.number):
+
+            def counted(new: Expression, bands: Bands = program) -> Node:
+                return put(replace(bands, number=new))
+
+            yield _cut_of(condition, program.number, counted)
         ends = -np.inf, *program.cuts, np.inf
         for place, constant in enumerate(program.cuts):
             above, below = (put(Answer(program.codes[place + beyond])) for beyond in (1, 0))
@@ -149,12 +159,12 @@ def cuts_of(program: Node, put: Put = lambda node: node) -> Iterator[Cut]:
             yield Cut(program.number, ">=", constant, above, below, moved, between, signs=False)
 
 
-def _cut_of(condition: Expression, branch: Branch, put: Put) -> Cut:
+def _cut_of(condition: Expression, whole: Expression, put: Callable[[Expression], Node]) -> Cut:
     assert condition.cut is not None
     number, sign, constant = condition.cut
 
     def with_condition(new: Expression) -> Node:
-        return put(replace(branch, condition=exchanged(branch.condition, condition, new)))
+        return put(exchanged(whole, condition, new))
 
     def moved(sign: str, new: float) -> Node:
         more = written_bits(new, number.kind) - written_bits(constant, number.kind)

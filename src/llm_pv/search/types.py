@@ -230,11 +230,12 @@ _JOINED: dict[str, tuple[np.ufunc, Level]] = {
     "and": (np.logical_and, Level.AND),
     "or": (np.logical_or, Level.OR),
     "!=": (np.logical_xor, Level.SUM),
+    "+": (np.add, Level.PRODUCT),
 }
 
 
 def joined(word: str, conditions: Sequence[Expression], bits: float) -> Expression:
-    """Join conditions by ``and``, ``or``, or two of them by ``!=``.
+    """Join conditions by ``and``, ``or``, or two of them by ``!=``; count them by ``+``.
 
     Parameters
     ----------
@@ -246,7 +247,8 @@ def joined(word: str, conditions: Sequence[Expression], bits: float) -> Expressi
     function, level = _JOINED[word]
     code = f" {word} ".join(one.at(level) for one in conditions)
     parts = word, tuple(conditions)
-    return condition(code, bits, lambda *all: function.reduce(all), *conditions, parts=parts)
+    kind = Type.NUMBER if word == "+" else Type.TRUTH
+    return derived(code, kind, bits, lambda *all: function.reduce(all), conditions, parts=parts)
 
 
 def exchanged(whole: Expression, old: Expression, new: Expression) -> Expression:

@@ -35,7 +35,7 @@ op("[int(k) for k in {0}]", "text -> numbers", 3.0, when=_bits, name="digits")
 op(
     'list(accumulate(1 if k == "1" else -1 for k in {0}))',
     "text -> numbers",
-    4.0,
+    5.0,
     when=_bits,
     name="heights",
 )

@@ -10,6 +10,7 @@ from llm_pv.search.operators import each, op
 
 CODE = re.compile(r"(?<![\d.,])0\d{2,}")
 """Three digits or more of which the first is a zero, as in telephone numbers."""
+MARKED = re.compile(r"[a-z][.,!?;]( |$)")
 SIGNED = re.compile(r"(^|[\[( ,])-\d")
 """A number below zero, not a range or a part of a date."""
 
@@ -30,6 +31,11 @@ def _has_letters(values: Any) -> bool:
 
 def _has_words(values: Any) -> bool:
     return sum(" " in value.strip() for value in values) > len(values) / 2
+
+
+def _punctuated(values: Any) -> bool:
+    """Tell whether words of many texts have a comma or full stop behind them."""
+    return sum(bool(MARKED.search(value)) for value in values) > len(values) / 5
 
 
 def _are_words(values: Any) -> bool:
@@ -153,7 +159,8 @@ op(
     when=lambda v: all(len(row) == 9 for row in v) and len(set("".join(v))) <= 4,
 )
 op("{0} == {0}[::-1]", "text -> truth", 3.0)
-op("{0}[0] == {0}[-1]", "text -> truth", 3.0)
+op("{0}[0] == {0}[-1]", "text -> truth", 3.0, when=lambda v: not _natural(v) or _are_words(v))
+op("{0}[0] == {0}[-1]", "text -> truth", 6.0, when=lambda v: _natural(v) and not _are_words(v))
 op("{0} == {1}", "text, text -> truth", 2.0)
 op("{0} < {1}", "text, text -> truth", 2.5)
 op("{0} == {1}", "category, category -> truth", 2.0)
@@ -169,9 +176,22 @@ op('{0}[-1] in "aeiou"', "text -> truth", 2.5, when=_natural)
 op("{0}[0].isupper()", "text -> truth", 2.5, when=_mixed_case)
 
 # Lists.
-op("{0}.split()", "text -> texts", 1.0, when=_has_words, name="words")
+for bits, other, is_punctuated in ((1.0, 2.5, False), (2.5, 1.5, True)):
+    op(
+        "{0}.split()",
+        "text -> texts",
+        bits,
+        name="words",
+        when=lambda v, marked=is_punctuated: _has_words(v) and _punctuated(v) == marked,
+    )
+    op(
+        're.findall(r"[a-z]+", {0}.lower())',
+        "text -> texts",
+        other,
+        name="words",
+        when=lambda v, marked=is_punctuated: _natural(v) and _punctuated(v) == marked,
+    )
 op("{0}.split({c})", "text -> texts", 1.5, constants=mining.split_places, name="parts")
-op('re.findall(r"[a-z]+", {0}.lower())', "text -> texts", 2.5, name="words", when=_natural)
 for bits, is_code in ((1.5, False), (4.0, True)):
     op(
         '[int(n) for n in re.findall(r"\\d+", {0})]',

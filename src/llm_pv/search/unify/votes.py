@@ -12,8 +12,8 @@ from llm_pv.search import prices
 from llm_pv.search.cuts import bits_of_groups
 from llm_pv.search.pool import Conditions, Pool
 from llm_pv.search.problem import Problem
-from llm_pv.search.program import Bands, Candidate, Node, Points, Scorecard, candidate
-from llm_pv.search.types import Truths, Type, derived, negation
+from llm_pv.search.program import Bands, Candidate, Node, candidate
+from llm_pv.search.types import Truths, joined, negation
 
 MOST, KEPT, YIELDED = 300, 60, 3
 """Conditions that are counted, sets kept of each size, and those of each that are yielded."""
@@ -27,8 +27,13 @@ def votes(pool: Pool) -> Iterator[Candidate]:
     """Yield the cheapest programs that count conditions, each turned towards one class."""
     problem, targets = pool.problem, pool.problem.targets()
     most = max(LEAST, 3 * MOST // max(3, len(targets)))
-    for _, members in targets:
-        conditions = pool.conditions.chosen(pool.telling(members, most))
+    offered = [(members, pool.telling(members, most)) for _, members in targets]
+    if len(pool.conditions) > most:
+        # The shortest alone, too: each may tell little that together tell all.
+        shortest = np.argsort(pool.conditions.bits, kind="stable")[: most // 3]
+        offered += [(members, shortest) for _, members in targets]
+    for members, places in offered:
+        conditions = pool.conditions.chosen(places)
         truth = conditions.truth
         flipped = truth[:, members].mean(axis=1) < truth[:, ~members].mean(axis=1)
         held = truth ^ flipped[:, None]
@@ -77,10 +82,6 @@ def _program(
         if not row.any():  # a count that no training row has
             codes[level + 1] = codes[level]
     cuts = [level for level in range(1, len(counts)) if codes[level + 1] != codes[level]]
-    if problem.binary and len(cuts) == 1:
-        points = Points(tuple((1.0, term) for term in turned))
-        return Scorecard(points, float(cuts[0]), codes[-1], codes[1])
     bits = sum(one.bits + prices.POINT + prices.constant_bits(1) for one in turned)
-    code = " + ".join(f"({one.code})" for one in turned)
-    number = derived(code, Type.NUMBER, bits, lambda *all: np.sum(all, axis=0, dtype=float), turned)
+    number = joined("+", turned, bits)
     return Bands(number, tuple(map(float, cuts)), (codes[1], *(codes[c + 1] for c in cuts)))

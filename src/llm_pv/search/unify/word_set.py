@@ -15,7 +15,7 @@ from llm_pv.search.predicates import one_of
 from llm_pv.search.problem import Problem
 from llm_pv.search.program import Answer, Candidate, candidate, first_of, two_way
 from llm_pv.search.ragged import Ragged
-from llm_pv.search.types import Expression, Truths, Type, derived
+from llm_pv.search.types import Expression, Level, Truths, Type, derived, negation
 
 SIZES = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 24)
 LEAST_ROWS = 2
@@ -133,9 +133,13 @@ def _of_words(words: Expression, members: Truths, problem: Problem) -> Iterator[
                     [vocabulary[index] for index, sign in kept.items() if sign == wanted]
                     for wanted in (1.0, -1.0)
                 )
-                number = _count(words, plus, minus, words.bits + 2.0 + bits * len(kept))
-                price = number.bits + prices.THRESHOLD + prices.constant_bits(cut)
-                yield compared(number, ">=", cut, price)
+                length = words.bits + 2.0 + bits * len(kept)
+                price = length + prices.THRESHOLD + prices.constant_bits(cut)
+                if plus:
+                    yield compared(_count(words, plus, minus, length), ">=", cut, price)
+                else:  # fewer than so many of the others
+                    few = compared(_count(words, minus, [], length), ">=", 1 - cut, price)
+                    yield negation(few)
 
 
 def _needed(
@@ -167,9 +171,11 @@ def _count(words: Expression, plus: list[str], minus: list[str], bits: float) ->
         return np.asarray(values.layout.fold(np.add, weights[values.flat], 0.0))
 
     parts = [
-        f"sum(word in {literal(tuple(sorted(one)))} for word in {words.code})"
+        f"{words.at(Level.ATOM)}.count({literal(one[0])})"
+        if len(one) == 1
+        else f"sum(word in {literal(tuple(sorted(one)))} for word in {words.code})"
         for one in (plus, minus)
         if one
     ]
-    code = " - ".join(parts) if plus else f"-{parts[0]}"
+    code = " - ".join(parts)
     return derived(code, Type.NUMBER, bits, tally, [words], kind="count")
