@@ -1,5 +1,6 @@
 """The bank: values in order of bits, each kept once, with what made it."""
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
@@ -215,7 +216,7 @@ class Bank:
             code = written(operator, arguments, constant)
             needs = tuple(need for one in arguments for need in one.needs)
             if operator.name:
-                name = self.names.fresh(operator.name)
+                name = self.names.fresh(_called(operator, arguments[0].code))
                 needs = (Local(f"{name} = {code}", needs),)
                 code = name
             first = arguments[0].kind
@@ -236,6 +237,14 @@ def _are_names(texts: Sequence[str]) -> bool:
     distinct = set(texts)
     few = len(distinct) <= max(12, len(texts) // 8)
     return few and max(map(len, distinct)) > 1 and len(set("".join(distinct))) > FEW_SYMBOLS
+
+
+def _called(operator: Operator, code: str) -> str:
+    """Return what the value of an operator on some source is called: like the column it is of."""
+    column = re.fullmatch(r'x\["(\w{1,24})"\].*', code)
+    if column is None:
+        return operator.name
+    return column[1] if operator.result is Type.DATE else f"{column[1]}_{operator.name}"
 
 
 def written(operator: Operator, arguments: Sequence[Expression], constant: Any) -> str:

@@ -35,6 +35,8 @@ READ = {
     "name": (Type.TEXT,),
 }
 """What a text of a kind is meant to be read as; anything else costs more."""
+NUMBERS_READ = ("number", "minutes")
+"""Kinds of numbers that any text may be read as."""
 USUAL_CHARACTERS = 10_000
 """Characters of all rows up to which operators are applied to all texts."""
 CELLS = 30_000_000
@@ -157,7 +159,7 @@ def _made(
 def _surcharge(operator: Operator, arguments: Sequence[Expression]) -> float:
     """Return bits for what is rarely meant: unlike numbers added, remainders of table columns."""
     if arguments[0].kind in READ and operator.arguments == (Type.TEXT,):
-        is_read = operator.result in READ[arguments[0].kind] or "number" in operator.kind
+        is_read = operator.result in READ[arguments[0].kind] or operator.kind in NUMBERS_READ
         is_read = is_read and (arguments[0].kind, operator.kind) != ("name", "slice")
         return 0.0 if is_read or operator.name == "numbers" else WRITTEN
     if operator.result is not Type.NUMBER or arguments[0].type is not Type.NUMBER:

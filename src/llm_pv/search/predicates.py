@@ -149,7 +149,7 @@ def _of_substrings(text: Expression, problem: Problem, most: int) -> Iterator[Of
         price = text.bits + 1.5 + sum(bits_of[c] for c in string) / 1.5
         if string.strip(".,!?") in words and length > 1:
             price = text.bits + 1.5 + min(length, 4)
-        elif natural and string.isalnum():
+        elif natural and any(map(str.isalnum, string)):
             price += prices.PIECE
         held = np.array([string in row for row in text.values], dtype=bool)
         yield _asked(text, "{c} in {0}", string, held, price)

@@ -75,7 +75,7 @@ def unlike_bits(one: str, two: str) -> float:
     if one.startswith("column ") and two.startswith("column "):
         apart = abs(int(one.split()[1]) - int(two.split()[1]))
         return 0.0 if apart <= 1 else 3.0
-    return 1.0 if "days" in (one, two) else 4.0
+    return 1.0 if {"days", "minutes", "seconds"} & {one, two} else 4.0
 
 
 def leaf_bits(classes: int) -> float:

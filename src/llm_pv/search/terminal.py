@@ -172,8 +172,9 @@ def terminal_offers(bank: Bank) -> Iterator[Offer]:
     every, dearer = numbers.values[:, :size], numbers.bits + prices.NATURAL * natural
     for place, _, rest, price in _remainders(every, dearer, problem, ODD):
         yield offered(numbers, [int(place)], f"{{0}} % 2 == {int(rest)}", price)
-    few = some[: int(MOST_COMBINED * root)]
-    yield from _formed(bank, few, (codes, unlike), FORMS)
+    is_cheap = np.arange(len(some)) < MOST_COMBINED * root
+    few = np.flatnonzero(is_cheap | np.isin(some, of_time[: MOST_OF_TIME // 2]))
+    yield from _formed(bank, some[few], (codes[few], unlike), FORMS)
     yield from _equated(bank, some[: int(MOST_EQUATED * root)])
     raw = np.flatnonzero(columns)[:MOST_COLUMNS]
     yield from _formed(bank, some[raw], (codes[raw], unlike), OF_COLUMNS)

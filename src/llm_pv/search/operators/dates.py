@@ -84,6 +84,14 @@ op(
 )
 op("calendar.monthrange({0}.year, {0}.month)[1] - {0}.day", "date -> number", 3.5, kind="days")
 op(
+    "60 * int({0}[:2]) + int({0}[3:])",
+    "text -> number",
+    0.5,
+    name="minutes",
+    kind="minutes",
+    when=lambda v: all(re.fullmatch(r"\d\d:\d\d", row) for row in v[:50]),
+)
+op(
     '[60 * int(h) + int(m) for h, m in re.findall(r"(\\d?\\d):(\\d\\d)", {0})]',
     "text -> numbers",
     1.5,
@@ -110,7 +118,7 @@ op(
 op(
     "({1} - {0}) % 1440",
     "number, number -> number",
-    2.5,
+    2.0,
     kind="minutes",
     column=lambda a, b: (
         (b - a) % 1440
