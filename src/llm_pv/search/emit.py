@@ -192,8 +192,11 @@ def _bands(node: Bands, labels: Sequence[str]) -> list[str]:
     lines, name = [], node.number.at(Level.SUM)
     if len(name) > 20 and len(node.cuts) > 1:
         lines, name = _assigned("value", _summands(node.number.code)), "value"
+    values = np.asarray(node.number.values)
+    is_rest = node.number.kind == "remainder" and bool((values == np.floor(values)).all())
     for cut, code in zip(node.cuts, node.codes, strict=False):
-        lines += [f"if {name} < {literal(cut)}:", f"    return {labels[code]}"]
+        below = "== 0" if is_rest and cut == 1 and values.min() >= 0 else f"< {literal(cut)}"
+        lines += [f"if {name} {below}:", f"    return {labels[code]}"]
     return [*lines, f"return {labels[node.codes[-1]]}"]
 
 
