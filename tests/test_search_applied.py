@@ -63,6 +63,7 @@ def texts() -> list[list[str]]:
         [f"paid ${CHANCE.randint(1, 300)} for {CHANCE.randint(1, 9)} items" for _ in range(ROWS)],
         [f"{hour % 12 + 1}:{hour:02} {'AP'[hour % 2]}M" for hour in range(ROWS)],
         [f"0{CHANCE.randint(100, 999)} {CHANCE.randint(1000, 9999)}" for _ in range(ROWS)],
+        clock[:ROWS],
         [f"{start}-{end}" for start, end in pairs],
         [f"{time}:{CHANCE.randint(10, 59)}" for time in clock[:ROWS]],
         spans,

@@ -29,7 +29,7 @@ op("{0} % {c}", "number -> number", 2.0, constants=mining.moduli, kind="remainde
 op("{0} // 10", "number -> number", 2.5, when=_large)
 op("{0} // 100", "number -> number", 3.0, when=_large)
 op("abs({0})", "number -> number", 1.0, when=_signed)
-op("{0} ** 2", "number -> number", 2.5, when=_measured)
+op("{0} ** 2", "number -> number", 2.5, when=_measured, kind="square")
 op("{0} + {1}", "number, number -> number", 2.0)
 op("{0} - {1}", "number, number -> number", 2.0)
 op("{0} * {1}", "number, number -> number", 2.5)
