@@ -165,6 +165,7 @@ def _surcharge(operator: Operator, arguments: Sequence[Expression]) -> float:
     if operator.result is not Type.NUMBER or arguments[0].type is not Type.NUMBER:
         return 0.0
     if len(arguments) == 1:
-        return prices.NATURAL if operator.kind and arguments[0].kind.startswith("column") else 0.0
+        is_odd = operator.kind == "remainder" and arguments[0].kind.startswith("column")
+        return prices.NATURAL if is_odd else 0.0
     alike = any(sign in operator.template for sign in ("*", "/"))
     return 0.0 if alike else unlike_bits(arguments[0].kind, arguments[1].kind)
