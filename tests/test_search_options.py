@@ -200,9 +200,12 @@ def test_what_a_search_finds_becomes_proposals_and_reports(monkeypatch: pytest.M
         return {1: [SimpleNamespace(rival=weighed, share=0.25, example="01", answer="0",
                                     rival_answer="1")]}  # fmt: skip
 
-    def written(program: str, classes: Any, docstring: str = "") -> str:
+    def written(program: str, classes: Any) -> str:
         assert classes == ("0", "1")
-        return f"{program}: {docstring}"
+        return f"helper\ndef f(x):\n{program}"
+
+    def proposed(program: str, docstring: str, note: str, **more: Any) -> Proposal:
+        return Proposal(f'helper\ndef f(x):\n    """{docstring}"""\n{program}', note=note, **more)
 
     monkeypatch.setattr(length_first, "time", SimpleNamespace(monotonic=lambda: clock[0]))
     monkeypatch.setattr(length_first, "Guard", guarded)
@@ -231,21 +234,21 @@ def test_what_a_search_finds_becomes_proposals_and_reports(monkeypatch: pytest.M
     # What was found is handed over at once, then after more than two seconds.
     assert [len(found) for found in handed] == [40, 30]
     assert handed[0][:2] == [
-        Proposal("near: An approximate rule of 20.0 bits; 1 training row answered wrongly.",
+        proposed("near", "An approximate rule of 20.0 bits; 1 training row answered wrongly.",
                  note="20.0 bits, 1 training mistakes"),
-        Proposal("best: A rule of 10.0 bits.", note="10.0 bits, 0 training mistakes"),
+        proposed("best", "A rule of 10.0 bits.", note="10.0 bits, 0 training mistakes"),
     ]  # fmt: skip
     assert first == replace(
         handed[0][1], note="10.0 bits, 0 training mistakes; 7 tried", seconds=4.0, capped=True
     )
-    rival = Rival("weighed: ", 21.2, 0.25, "01", "0", "1")
+    rival = Rival("helper\ndef f(x):\nweighed", 21.2, 0.25, "01", "0", "1")
     assert second == replace(handed[0][0], capped=True, rivals=(rival,))
-    assert third == Proposal(
-        "weighed: An approximate rule of 21.2 bits; 2.5 training rows answered wrongly.",
+    assert third == proposed(
+        "weighed", "An approximate rule of 21.2 bits; 2.5 training rows answered wrongly.",
         note="21.2 bits, 2.5 training mistakes", capped=True,
     )  # fmt: skip
-    assert last == Proposal(
-        "constant: A fallback, not a rule: 5.0 bits; 12 training rows answered wrongly.",
+    assert last == proposed(
+        "constant", "A fallback, not a rule: 5.0 bits; 12 training rows answered wrongly.",
         note="fallback: 5.0 bits, 12 training mistakes", capped=True, fallback=True,
     )  # fmt: skip
     clock[0] = 100.0

@@ -1,9 +1,11 @@
 """The built-in search as a proposer: budgets, progress, and programs as proposals."""
 
+import gc
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from llm_pv.data.examples import Classes, Examples
@@ -12,7 +14,7 @@ from llm_pv.proposers.registry import USUAL, BuiltIn
 from llm_pv.search.emit import source_of
 from llm_pv.search.engine import Account, ranked, search
 from llm_pv.search.problem import Guard, Problem
-from llm_pv.search.program import Candidate
+from llm_pv.search.program import Candidate, Node
 from llm_pv.search.rivals import Difference, rivals_of
 
 Progress = Callable[[str, int], None]
@@ -93,6 +95,10 @@ class LengthFirst(Proposer):
         problem.scale = self.built_in.scale
         handed_over = -math.inf  # the first programs are handed over at once
 
+        @cache
+        def source(program: Node) -> str:
+            return source_of(program, problem.classes)
+
         def on_stage(stage: str, account: Account, found: Sequence[Candidate]) -> None:
             nonlocal handed_over
             if self.progress is not None:
@@ -102,38 +108,46 @@ class LengthFirst(Proposer):
             is_due = time.monotonic() - handed_over > HAND_OVER_SECONDS
             if self.interim is not None and found and is_due:
                 best = ranked(list(found), problem)
-                self.interim(list(_proposals(best[:MOST_HANDED_OVER], problem)))
+                self.interim(list(_proposals(best[:MOST_HANDED_OVER], source)))
                 handed_over = time.monotonic()
 
-        found, self.account = search(problem, on_stage)
+        collects = gc.isenabled()
+        gc.disable()  # a search makes many objects and no cycles: to look for them takes a tenth
+        try:
+            found, self.account = search(problem, on_stage)
+        finally:
+            if collects:
+                gc.enable()
         self.hit_time_cap = guard.stopped
         rivals = rivals_of(found[:-1], problem)
         seconds = time.monotonic() - started
-        for place, proposal in enumerate(_proposals(found, problem)):
+        for place, proposal in enumerate(_proposals(found, source)):
             if place >= start:
                 yield replace(
                     proposal,
                     note=proposal.note if place else f"{proposal.note}; {self.account.text()}",
                     seconds=seconds,
                     capped=self.hit_time_cap,
-                    rivals=tuple(_rival(one, problem) for one in rivals.get(place, ())),
+                    rivals=tuple(
+                        _rival(one, source(one.rival.program)) for one in rivals.get(place, ())
+                    ),
                 )
                 seconds = 0.0
 
 
-def _proposals(found: Sequence[Candidate], problem: Problem) -> Iterator[Proposal]:
+def _proposals(found: Sequence[Candidate], source: Callable[[Node], str]) -> Iterator[Proposal]:
     for one in found:
         note = f"{one.bits:.1f} bits, {one.mistakes:g} training mistakes"
         yield Proposal(
-            source_of(one.program, problem.classes, _docstring(one)),
+            source(one.program).replace("def f(x):\n", _opening(one), 1),
             note=note if one.is_rule else f"fallback: {note}",
             fallback=not one.is_rule,
         )
 
 
-def _rival(one: Difference, problem: Problem) -> Rival:
+def _rival(one: Difference, source: str) -> Rival:
     return Rival(
-        text=source_of(one.rival.program, problem.classes),
+        text=source,
         bits=round(one.rival.bits, 1),
         disagreement=one.share,
         example=one.example,
@@ -142,9 +156,10 @@ def _rival(one: Difference, problem: Problem) -> Rival:
     )
 
 
-def _docstring(one: Candidate) -> str:
+def _opening(one: Candidate) -> str:
+    """Return the first line of a program and its docstring."""
     rows = "row" if one.mistakes == 1 else "rows"
     wrong = f"; {one.mistakes:g} training {rows} answered wrongly" if one.mistakes else ""
     rule = "An approximate rule of " if one.mistakes else "A rule of "
     what = rule if one.is_rule else "A fallback, not a rule: "
-    return f"{what}{one.bits:.1f} bits{wrong}."
+    return f'def f(x):\n    """{what}{one.bits:.1f} bits{wrong}."""\n'

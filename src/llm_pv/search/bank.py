@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
-from itertools import repeat
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -16,15 +16,18 @@ from llm_pv.search.library import function_of
 from llm_pv.search.names import Names
 from llm_pv.search.operators import Operator
 from llm_pv.search.problem import Problem
-from llm_pv.search.ragged import Ragged
+from llm_pv.search.ragged import Layout, Ragged
 from llm_pv.search.types import Column, Expression, Frame, Local, Type
 
 LARGEST_EXACT = 2**53
-FAILED = object()
+DEFAULTS: dict[Type, Any] = {
+    Type.CATEGORY: None,
+    **dict.fromkeys((Type.NUMBER, Type.TRUTH, Type.WHOLE), 0),
+    **dict.fromkeys((Type.TEXT, Type.TEXTS, Type.NUMBERS), ""),
+}
 """In place of a value where a template raised."""
 FEW_SYMBOLS = 4
 """Symbols of which texts such as of bits or of bases are made."""
-DEFAULTS: dict[Type, Any] = {Type.TRUTH: False, Type.TEXT: "", Type.WHOLE: 0, Type.CATEGORY: None}
 ERRORS = (ValueError, LookupError, TypeError, ArithmeticError, AttributeError)
 
 
@@ -254,9 +257,9 @@ def written(operator: Operator, arguments: Sequence[Expression], constant: Any) 
 
 
 @cache
-def compiled(operator: Operator) -> Callable[..., Any]:
-    """Return an operator's template as a Python function of its arguments and constant."""
-    return function_of(operator.template, operator.names)
+def compiled(operator: Operator, *, columns: bool = False) -> Callable[..., Any]:
+    """Return an operator's template as a Python function: see `function_of`."""
+    return function_of(operator.template, operator.names, columns=columns)
 
 
 def evaluate(operator: Operator, columns: Sequence[Column], constant: Any, size: int) -> Column:
@@ -281,18 +284,18 @@ def called(
     operator: Operator, columns: Sequence[Sequence[Any]], constant: Any, size: int
 ) -> Column:
     """Return an operator's values by its template, as `evaluate` does."""
-    function = compiled(operator)
     results: list[Any] = []
     try:
-        results = list(map(function, *columns, repeat(constant)))
+        results = compiled(operator, columns=True)(constant, *columns)
     except ERRORS:
+        function = compiled(operator)
         for index, row in enumerate(zip(*columns, strict=True)):
             try:
                 results.append(function(*row, constant))
             except ERRORS:
                 if index < size:
                     return None
-                results.append(FAILED)
+                results.append(DEFAULTS.get(operator.result))
     return as_column(results, operator.result, size)
 
 
@@ -306,10 +309,11 @@ def listed(column: Column) -> list[Any]:
     if isinstance(column, Ragged):
         return column.rows
     if not isinstance(column, np.ndarray):
-        return list(column)
-    values: list[Any] = column.tolist()
+        values: list[Any] = column
+        return values
+    values = column.tolist()
     if column.dtype == np.float64:
-        values = [int(v) if v.is_integer() else v for v in column.tolist()]
+        values = [int(v) if v.is_integer() else v for v in values]
         for place in np.flatnonzero(np.isnan(column)).tolist():
             values[place] = None
     return values
@@ -318,16 +322,24 @@ def listed(column: Column) -> list[Any]:
 def as_column(results: Sequence[Any], kind: Type, size: int) -> Column:
     """Return values as a column; None where one of the first ``size`` is too large to be exact."""
     if kind is Type.NUMBER:
-        numbers = np.array([0.0 if v is FAILED else as_float(v) for v in results])
+        numbers = as_floats(results)
         return numbers if is_exact(numbers[:size]) else None
     if kind is Type.TRUTH:
-        return np.array([v is not FAILED and bool(v) for v in results])
+        return np.array(list(map(bool, results)))
     if kind is Type.NUMBERS:
-        lists = Ragged.of([[] if v is FAILED else list(map(as_float, v)) for v in results])
-        return lists if is_exact(lists.flat[: lists.layout.lengths[:size].sum()]) else None
-    if kind is Type.TEXTS:
-        return Ragged.of([[] if v is FAILED else v for v in results])
-    return [DEFAULTS.get(kind) if v is FAILED else v for v in results]
+        layout = Layout(np.array(list(map(len, results)), dtype=np.int64))
+        flat = as_floats(list(chain.from_iterable(results)))
+        known = flat[: layout.lengths[:size].sum()]
+        return Ragged(flat, layout) if is_exact(known) else None
+    return Ragged.of(results) if kind is Type.TEXTS else results
+
+
+def as_floats(values: Sequence[Any]) -> NDArray[np.float64]:
+    """Return numbers as floats; infinity where one is too large for it."""
+    try:
+        return np.array(values, dtype=np.float64)
+    except OverflowError:
+        return np.array(list(map(as_float, values)))
 
 
 def as_float(value: Any) -> float:
@@ -341,8 +353,11 @@ def as_float(value: Any) -> float:
 def _key(kind: Type, values: Column, size: int) -> Any:
     """Return what tells a value from others; None where it never varies on training rows."""
     if isinstance(values, Ragged):
-        rows = values.rows[:size]
-        return None if all(row == rows[0] for row in rows) else values.key()
+        lengths = values.layout.lengths[:size]
+        train = values.flat[: lengths.sum()]
+        if (lengths == lengths[0]).all() and (train.reshape(size, -1) == train[: lengths[0]]).all():
+            return None
+        return values.key()
     if all(value == values[0] for value in values[:size]):
         return None
     return tuple(map(str, values)) if kind is Type.EDGES else tuple(values)

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from operator import itemgetter
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -236,13 +237,16 @@ def _equalities(bank: Bank, order: NDArray[np.int64], cheap: set[int]) -> Iterat
     problem, numbers = bank.problem, bank.numbers
     size = problem.size
     train, bits = numbers.values[:, :size], numbers.bits
-    for row in order[: int(MOST_EQUALLED * max(0.2, problem.scale))].tolist():
+    tried = order[: int(MOST_EQUALLED * max(0.2, problem.scale))]
+    is_whole = (train[tried] == np.floor(train[tried])).all(axis=1)
+    for row in tried[is_whole].tolist():
         problem.guard.check()
-        if (train[row] != np.floor(train[row])).any():
-            continue
         counts = Counter(train[row].tolist())
-        for value, count in counts.most_common(12 if row in cheap else 4):
-            if 2 <= count < size and len(counts) > 2:
+        if not 2 < len(counts) < size:
+            continue
+        often = sorted(counts.items(), key=itemgetter(1), reverse=True)
+        for value, count in often[: 12 if row in cheap else 4]:
+            if count >= 2:
                 price = bits[row] + prices.EQUALITY + prices.constant_bits(value)
                 yield _at(numbers, row, "==", value, price)
 

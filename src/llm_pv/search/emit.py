@@ -121,11 +121,10 @@ def label_literal(text: str) -> str:
     return literal(text)
 
 
-def source_of(program: Node, classes: Sequence[str], docstring: str = "") -> str:
+def source_of(program: Node, classes: Sequence[str]) -> str:
     """Return the source of ``f`` with what it needs."""
     needs = [need for expression in expressions_of(program) for need in expression.needs]
-    body = [f'"""{docstring}"""'] if docstring else []
-    body += [*assignments(needs), *_lines(program, [label_literal(text) for text in classes])]
+    body = [*assignments(needs), *_lines(program, [label_literal(text) for text in classes])]
     function = _renamed("\n".join(["def f(x):", *(f"    {line}" for line in body)]))
     imports, helpers = relied_on(function)
     blocks = ["\n".join(imports)] if imports else []
@@ -137,11 +136,14 @@ def _renamed(function: str) -> str:
 
     Strings are left as they are, and so is a name that one of them holds, as that of a column.
     """
+    numbered = re.findall(r"^    (\w+_\d+) = ", function, re.MULTILINE)
+    if not numbered:
+        return function
     tokens = list(generate_tokens(StringIO(function).readline))
     names = {token.string for token in tokens if token.type == NAME}
     strings = {token.string[1:-1] for token in tokens if token.type == STRING}
     new: dict[str, str] = {}
-    for name in re.findall(r"^    (\w+_\d+) = ", function, re.MULTILINE):
+    for name in numbered:
         base = name.rpartition("_")[0]
         if not (name in strings or base in names or base in RESERVED or iskeyword(base)):
             new[name] = base

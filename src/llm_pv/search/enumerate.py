@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import product
+from itertools import chain, product
 
 from llm_pv.search import prices
 from llm_pv.search.bank import Bank, steps
@@ -86,7 +86,7 @@ def _applied(
     bank: Bank, operators: Sequence[Operator], ready: Sequence[Expression], level: float
 ) -> Iterator[Expression]:
     """Apply every operator where the last of its arguments has become ready."""
-    fresh = set(map(id, ready))
+    fresh = set(ready)
     cheapest = {kind: sorted(bank.of(kind), key=lambda one: one.bits) for kind in Type}
     kinds = {one.type for one in ready}
     for operator in operators:
@@ -101,7 +101,7 @@ def _arguments(
     bank: Bank,
     operator: Operator,
     cheapest: Mapping[Type, Sequence[Expression]],
-    fresh: set[int],
+    fresh: set[Expression],
     level: float,
 ) -> Iterator[tuple[Expression, ...]]:
     scale = max(1.0, bank.problem.scale) ** 0.5
@@ -114,14 +114,16 @@ def _arguments(
         if kind is Type.TEXT:
             most = max(8, int(most * min(1.0, USUAL_CHARACTERS / bank.characters)))
         if level + operator.bits <= top:
-            yield from ((one,) for one in cheapest[kind][:most] if id(one) in fresh)
+            yield from ((one,) for one in cheapest[kind][:most] if one in fresh)
         return
     most = int(MOST_PAIRED.get(operator.arguments[0], MOST_NUMBERS_PAIRED) * scale)
     options = [
         [one for one in cheapest[kind][:most] if one.bits <= level] for kind in operator.arguments
     ]
+    if fresh.isdisjoint(chain(*options)):
+        return
     for arguments in product(*options):
-        if len(set(map(id, arguments))) == len(arguments) and fresh & set(map(id, arguments)):
+        if not fresh.isdisjoint(arguments) and len(set(arguments)) == len(arguments):
             yield arguments
 
 

@@ -5,7 +5,7 @@ A program gets what the names in it ask for, so no operator need say what it use
 
 import ast
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache, lru_cache, reduce
 from itertools import pairwise
 from typing import Any
@@ -220,10 +220,15 @@ NAMES: dict[str, Any] = {}
 exec(SOURCE, NAMES)  # noqa: S102 - the text above
 
 
-def function_of(template: str, names: Sequence[str]) -> Callable[..., Any]:
-    """Return a template as a function of these arguments, in order, and of the constant ``c``."""
-    source = template.format(*names, **{name: name for name in names}, c="c")
-    function: Callable[..., Any] = eval(f"lambda {', '.join(names)}, c=None: {source}", NAMES)  # noqa: S307
+def function_of(template: str, names: Sequence[str], *, columns: bool) -> Callable[..., Any]:
+    """Return a template as a function of these arguments, in order, and of the constant ``c``.
+
+    With ``columns`` it takes the constant, then a list for each argument, and returns a list.
+    """
+    source, listed = template.format(*names, **{n: n for n in names}, c="c"), ", ".join(names)
+    source = f"[{source} for {listed}, in zip(*columns)]" if columns else source
+    head = "c, *columns" if columns else f"{listed}, c=None"
+    function: Callable[..., Any] = eval(f"lambda {head}: {source}", NAMES)  # noqa: S307
     return function
 
 
@@ -316,15 +321,14 @@ def relied_on(source: str) -> tuple[list[str], list[str]]:
     return imports, [text for text in found if text not in imports]
 
 
-def _asked(source: str) -> Iterator[str]:
+@lru_cache(maxsize=1000)
+def _asked(source: str) -> list[str]:
     if not re.search(rf"\b({'|'.join(_texts())})\b", source):
-        return  # most programs: they need not be parsed
+        return []  # many programs: they need not be parsed
     names = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)]
     own = {node.id for node in names if isinstance(node.ctx, ast.Store)}
     order = sorted(names, key=lambda node: (node.lineno, node.col_offset))
-    for name in dict.fromkeys(node.id for node in order):
-        if name in _texts() and name not in own:
-            text = _texts()[name]
-            if text.startswith("def "):
-                yield from _asked(text)
-            yield text
+    texts = [
+        _texts()[n] for n in dict.fromkeys(o.id for o in order) if n in _texts() and n not in own
+    ]
+    return [one for text in texts for one in (*(_asked(text) if text[:4] == "def " else ()), text)]

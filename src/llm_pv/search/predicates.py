@@ -199,12 +199,14 @@ def pool_of(found: Iterator[Offer], problem: Problem, most: int) -> Conditions:
     """
     size = problem.size
     groups: dict[bytes, dict[bytes, Offer]] = {}
-    tried = 0
+    whole, rest, tried = size // 8, 0xFF00 >> size % 8 & 0xFF, 0
     with suppress(Expired):
         for offer in found:
             tried += 1
-            group = groups.setdefault(mask_of(offer.truth[:size]), {})
-            key = mask_of(offer.truth) + offer.edge
+            mask = mask_of(offer.truth)
+            of_train = mask[:whole] + (bytes([mask[whole] & rest]) if rest else b"")
+            group = groups.setdefault(of_train, {})
+            key = mask + offer.edge
             if key in group or len(group) <= MOST_OTHERS:
                 if key not in group or offer.bits < group[key].bits:
                     group[key] = offer

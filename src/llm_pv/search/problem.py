@@ -137,8 +137,8 @@ class Problem:
 
     def price(self, mistakes: Any) -> Any:
         """Return the bits of so many mistakes, a number or an array of them."""
-        whole = np.clip(np.ceil(np.asarray(mistakes) - 1e-9).astype(np.int64), 0, self.size)
-        return self._prices[whole]
+        whole = np.ceil(np.asarray(mistakes) - 1e-9).astype(np.int64)
+        return self._prices.take(whole, mode="clip")
 
     def targets(self) -> list[tuple[int, NDArray[np.bool_]]]:
         """Return each class with its members: for two classes only the second."""

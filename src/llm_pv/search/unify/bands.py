@@ -1,5 +1,6 @@
 """Bands of a number, alone or within each value of a category; tables of a category's values."""
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -151,26 +152,29 @@ def banded(number: Expression, rows: Truths, problem: Problem, most_steps: int) 
         problem.codes[missing], problem.weights[missing], minlength=classes
     )
     penalty = CUT_BITS / max(1.0, np.log2(max(2, int(rows.sum()))))
-    cost = np.full((MOST_BANDS, classes), np.inf)
-    cost[0] = wrong[0]
-    came = np.zeros((len(starts), MOST_BANDS, classes), dtype=np.int64) - 1
-    for step in range(1, len(starts)):
-        other = np.full_like(cost, np.inf)
-        best = cost[:-1].argmin(axis=1)
-        other[1:] = (cost[:-1][np.arange(MOST_BANDS - 1), best] + penalty)[:, None]
-        begin = other < cost - 1e-9
-        came[step] = np.where(begin, np.concatenate([[0], best])[:, None], -1)
-        cost = np.where(begin, other, cost) + wrong[step]
-    used, code = np.unravel_index(int(cost.argmin()), cost.shape)
-    program = _read_back(number, known, starts, came, (int(used), int(code)))
-    return Fit(program, float(cost[used, code]) - penalty * int(used))
+    first, *others = wrong.tolist()
+    cost = [first, *([math.inf] * classes for _ in range(MOST_BANDS - 1))]
+    came: dict[tuple[int, int, int], int] = {}
+    for step, added in enumerate(others, 1):  # the matrices are small: lists are faster
+        for used in range(MOST_BANDS - 1, 0, -1):
+            least = min(cost[used - 1])
+            other, before = least + penalty, cost[used - 1].index(least)
+            for code, one in enumerate(cost[used]):
+                if other < one - 1e-9:
+                    came[step, used, code] = before
+                    cost[used][code] = other
+                cost[used][code] += added[code]
+        cost[0] = [one + more for one, more in zip(cost[0], added, strict=True)]
+    least, used, code = min((one, *at) for at, one in np.ndenumerate(cost))
+    program = _read_back(number, known, starts, came, (used, code))
+    return Fit(program, least - penalty * used)
 
 
 def _read_back(
     number: Expression,
     known: NDArray[np.float64],
     starts: NDArray[np.int64],
-    came: NDArray[np.int64],
+    came: dict[tuple[int, int, int], int],
     end: tuple[int, int],
 ) -> Node:
     """Return the bands that the cheapest path went through."""
@@ -178,8 +182,8 @@ def _read_back(
     cuts: list[float] = []
     codes = [code]
     for step in range(len(starts) - 1, 0, -1):
-        before = int(came[step, used, code])
-        if before >= 0:
+        before = came.get((step, used, code))
+        if before is not None:
             at = int(starts[step])
             cuts.append(reached(float(known[at - 1]), float(known[at]), number.kind))
             used, code = used - 1, before
