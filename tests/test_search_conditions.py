@@ -2,6 +2,7 @@
 
 import math
 import random
+import tracemalloc
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,7 +11,8 @@ import numpy as np
 import pytest
 
 from llm_pv.data.examples import Examples, Input
-from llm_pv.search.bank import Bank, as_float
+from llm_pv.search.bank import SOURCE, Bank, Store, as_float
+from llm_pv.search.cuts import best_cuts
 from llm_pv.search.engine import ranked
 from llm_pv.search.enumerate import fill
 from llm_pv.search.library import NAMES
@@ -18,7 +20,7 @@ from llm_pv.search.names import Names
 from llm_pv.search.pool import Offer
 from llm_pv.search.predicates import offers, pool_of
 from llm_pv.search.prices import WRITTEN
-from llm_pv.search.problem import Problem
+from llm_pv.search.problem import Guard, Problem
 from llm_pv.search.program import candidate, two_way
 from llm_pv.search.reading import read_leaves
 from llm_pv.search.terminal import terminal_offers
@@ -248,6 +250,36 @@ def test_of_columns_in_a_list_the_order_is_not_asked(gaps: float) -> None:
     lowest = "min(values, default=0)" if gaps else "min(values)"
     assert codes >= {mean, lowest}
     assert not {code for code in codes if "pairwise(values)" in code or "values[::-1]" in code}
+
+
+def test_cutting_numbers_takes_a_small_share_of_the_memory() -> None:
+    rows: list[Input] = [{"n": n} for n in range(300)]
+    problem = Problem.of(Examples(rows, ["0", "1"] * 150), ["0", "1"], guard=Guard(megabytes=50))
+    numbers = np.random.default_rng(0).normal(size=(1_500, problem.size))
+    assert problem.onehot.shape == (300, 2)  # computed before
+    tracemalloc.start()
+    try:
+        best_cuts(numbers, problem, 2)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 5e6, "a tenth of the budget"
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.bool_])
+def test_a_full_store_takes_the_memory_of_its_values_and_sources(dtype: Any) -> None:
+    values = np.random.default_rng(0).integers(0, 2, (2_000, 400)).astype(dtype)
+    writer: Any = {0: list}.__getitem__
+    tracemalloc.start()
+    try:
+        store = Store(400, 320, dtype, 2_000)
+        for row in values:
+            store.add(row[None, :], [1.0], writer)
+        taken = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert len(store) == 2_000
+    assert taken < 2_000 * (400 * values.itemsize + SOURCE)
 
 
 def test_no_local_name_is_one_that_programs_import_or_define() -> None:

@@ -10,8 +10,8 @@ import subprocess
 import sys
 import threading
 import traceback
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -29,6 +29,35 @@ def usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+@contextmanager
+def beside_memory_limit() -> Iterator[None]:
+    """Load libraries: the soft limit on this process's memory is raised by what they take."""
+    try:
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        before = _private_bytes()
+    except (ImportError, OSError):
+        soft = hard = before = 0
+    if soft == hard:
+        yield
+        return
+    resource.setrlimit(resource.RLIMIT_DATA, (hard, hard))
+    try:
+        yield
+    finally:
+        soft += _private_bytes() - before
+        soft = soft if hard == resource.RLIM_INFINITY else min(soft, hard)
+        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+
+
+def _private_bytes() -> int:
+    """Return the private data of this process, in bytes, which `RLIMIT_DATA` counts."""
+    status = Path("/proc/self/status").read_text("ascii")
+    [kilobytes] = [line.split()[1] for line in status.splitlines() if line.startswith("VmData:")]
+    return int(kilobytes) * 1024
 
 
 def start(code: str, environment: Mapping[str, str]) -> Process:

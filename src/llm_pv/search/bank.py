@@ -20,6 +20,8 @@ from llm_pv.search.ragged import Layout, Ragged
 from llm_pv.search.types import Column, Expression, Frame, Local, Type
 
 LARGEST_EXACT = 2**53
+SOURCE = 1000
+"""Bytes of what writes the source of a value, about."""
 DEFAULTS: dict[Type, Any] = {
     Type.CATEGORY: None,
     **dict.fromkeys((Type.NUMBER, Type.TRUTH, Type.WHOLE), 0),
@@ -32,22 +34,15 @@ ERRORS = (ValueError, LookupError, TypeError, ArithmeticError, AttributeError)
 
 
 class Store:
-    """Numbers or truth values as one growing matrix, no two rows alike.
+    """Numbers or truth values as one matrix of so many at most, no two alike.
 
-    Parameters
-    ----------
-    rows, size
-        Rows of the frame, and how many of them are training rows.
-    dtype
-        float64 or bool.
-    most
-        How many it holds; what is offered beyond is dropped.
+    Each has a value on every row of the frame, of which the first ``size`` are training rows.
     """
 
     def __init__(self, rows: int, size: int, dtype: Any, most: int) -> None:
         self._size, self._most = size, most
-        self._values = np.zeros((64, rows), dtype=dtype)
-        self._known: dict[bytes, int] = {}
+        self._values = np.zeros((most, rows), dtype=dtype)  # takes memory as it is filled
+        self._known: dict[int, int] = {}  # by their hashes: the values are in memory already
         self._writers: list[Callable[[], Expression]] = []
         self._written: dict[int, Expression] = {}
         self._bits: list[float] = []
@@ -83,12 +78,7 @@ class Store:
     ) -> list[int]:
         """Add those that differ from all known, or are shorter; return their places.
 
-        Parameters
-        ----------
-        values
-            Of shape (offered, rows).
-        writer
-            From a position in what is offered to a function that writes its source.
+        Values are of shape (offered, rows); ``writer`` gives what writes the source of each.
         """
         new = []
         values = values + 0.0 if values.dtype == np.float64 else values  # -0.0 is 0.0
@@ -98,7 +88,7 @@ class Store:
             if not is_varied:
                 continue
             row = values[index]
-            key = (~row if row.dtype == np.bool_ and row[0] else row).tobytes()
+            key = hash((~row if row.dtype == np.bool_ and row[0] else row).tobytes())
             place = self._known.get(key)
             if place is not None:
                 if bits[index] < self._bits[place]:
@@ -111,10 +101,6 @@ class Store:
                 self.dropped += 1
                 continue
             place = len(self._bits)
-            if place == len(self._values):
-                more = np.zeros_like(self._values, shape=(min(2 * place, self._most) + 1, len(row)))
-                more[:place] = self._values
-                self._values = more
             self._values[place] = row
             self._known[key] = place
             self._bits.append(bits[index])
@@ -154,9 +140,9 @@ class Bank:
     def __post_init__(self) -> None:
         rows = len(self.problem.frame.rows)
         size, guard = self.problem.size, self.problem.guard
-        most = int(min(30_000 * max(1.0, self.problem.scale), guard.most(8 * rows, 0.15)))
+        most = int(min(30_000 * max(1.0, self.problem.scale), guard.most(8 * rows + SOURCE, 0.15)))
         self.numbers = Store(rows, size, np.float64, most)
-        most = int(min(60_000 * max(1.0, self.problem.scale), guard.most(rows, 0.08)))
+        most = int(min(60_000 * max(1.0, self.problem.scale), guard.most(rows + SOURCE, 0.1)))
         self.truths = Store(rows, size, np.bool_, most)
 
     @cached_property

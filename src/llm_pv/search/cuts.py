@@ -56,13 +56,7 @@ def offered(
     bits: float,
     function: Test | None = None,
 ) -> Offer:
-    """Return a condition on numbers of a bank, written when it is asked for.
-
-    Parameters
-    ----------
-    function
-        What the template says, for whole columns, where it is not to be compiled.
-    """
+    """Return a condition on numbers of a bank, written when it is asked for."""
 
     def write() -> Expression:
         return on_numbers([numbers.expression(place) for place in places], template, bits, function)
@@ -125,20 +119,14 @@ class Cuts:
 def best_cuts(values: Floats, problem: Problem, most: int) -> Cuts:
     """Return the cuts of numbers that tell most of the classes.
 
-    Each further cut of a number is the one that adds most to those before it: the second best by
-    itself would lie beside the best.
-
-    Parameters
-    ----------
-    values
-        Of shape (numbers, training rows).
-    most
-        Cuts for each number.
+    Values are of shape (numbers, training rows). Each further cut of a number is the one that adds
+    most to those before it: the second best by itself would lie beside the best.
     """
     onehot = problem.onehot
     total = onehot.sum(axis=0)
     before = float(bits_of_groups(total))
-    block = max(1, 400_000 // (problem.size * len(problem.classes)))
+    cells = min(400_000, problem.guard.most(80, 0.04))
+    block = max(1, cells // (problem.size * len(problem.classes)))
     parts = []
     for start in range(0, len(values), block):
         problem.guard.check()
@@ -263,12 +251,15 @@ def _intervals(bank: Bank) -> Iterator[Offer]:
     taken where the number changes.
     """
     problem, numbers = bank.problem, bank.numbers
-    if not problem.binary or not len(numbers):
-        return
-    size = problem.size
-    places = np.argsort(numbers.bits, kind="stable")[
-        : int(MOST_INTERVALS * max(0.2, problem.scale))
-    ]
+    most = int(MOST_INTERVALS * max(0.2, problem.scale)) if problem.binary else 0
+    block = problem.guard.most(48 * problem.size, 0.025 * max(1.0, problem.scale))
+    places = np.argsort(numbers.bits, kind="stable")[:most]
+    for start in range(0, len(places), block):
+        yield from _intervals_of(bank, places[start : start + block])
+
+
+def _intervals_of(bank: Bank, places: NDArray[np.int64]) -> Iterator[Offer]:
+    problem, numbers, size = bank.problem, bank.numbers, bank.problem.size
     values, bits = numbers.values[places, :size], numbers.bits[places]
     order = np.argsort(values, axis=1, kind="stable")
     ordered = np.take_along_axis(values, order, axis=1)

@@ -24,7 +24,7 @@ from llm_pv.search.reading import read_leaves
 from llm_pv.search.recut import recut, reworded
 from llm_pv.search.rivals import variants
 from llm_pv.search.terminal import terminal_offers
-from llm_pv.search.types import Expression, Frame, Type
+from llm_pv.search.types import Expression, Type
 from llm_pv.search.unify import UNIFIERS
 from llm_pv.search.unify.features import richest
 
@@ -41,6 +41,10 @@ MOST_VARIED, MOST_RECUT, MOST_OF_EXACT = 30, 10, 11
 which other constants are proposed too if they make no mistakes, and how many of each."""
 SHORT = 2
 """A program without mistakes that costs so many times less than the majority class is short."""
+ROW_BYTES, ROWS_A_SECOND, LEAST_ROWS = 2500, 10_000, 1000
+"""What fitting on a row takes, and rows fitted on for each second of the budget, and at least."""
+KEPT_FOR_ALL = 0.4
+"""The share of the time that is kept for what is fitted on all rows, if there are many."""
 MOST_FITTED, MOST_WEAK = 40, 5
 """Programs of each unifier that are proposed though they are no rules, by whether it fits."""
 
@@ -97,47 +101,47 @@ def search(problem: Problem, on_stage: OnStage) -> tuple[list[Candidate], Accoun
 
     problem.count = count
     found: list[Candidate] = []
-    sample = _sampled(problem)
+    sample, guard = _sampled(problem), problem.guard
     bank = Bank(sample)
+    guard.kept = KEPT_FOR_ALL * guard.seconds * (sample is not problem)
 
-    def stage(name: str) -> None:
+    def stage(name: str, share: float = 1.0) -> None:
         guard.stage = name
         account.stages[name] = account.tried
         on_stage(name, account, found)
+        guard.allot(share)
 
-    guard = problem.guard
     stage("reading rows")
     leaves, columns = read_leaves(bank)
-    stage("enumerating values")
-    guard.allot(0.45)
+    stage("enumerating values", 0.4)
     with suppress(Expired):
         fill(bank, leaves)
-    stage("conditions")
-    guard.allot(0.4)
+    stage("conditions", 0.35)
     most = int(min(MOST_CONDITIONS * problem.scale, guard.most(2 * sample.size, 0.1)))
     offered = chain(offers(bank), terminal_offers(bank))
-    pool = _pool(bank, columns, pool_of(offered, sample, most))
-    whole = pool if sample is problem else None
+    source = pool = _pool(bank, columns, pool_of(offered, sample, most))
     enough = constant_program(problem).cost / SHORT
-    for unifier in UNIFIERS:
+    for place, unifier in enumerate(UNIFIERS):
         if unifier.slow and any(one.cost < enough and not one.mistakes for one in found):
             continue
-        stage(unifier.name)
-        guard.allot(0.5)
+        guard.kept *= not unifier.fits_all
+        share = 0.5 if unifier.fits_all else 2 / (len(UNIFIERS) - place + 2)
+        stage(unifier.name, share)
+        if unifier.fits_all and source is pool and sample is not problem:
+            guard.allot(share / 4)
+            source = refitted(pool, problem)
+            guard.allot(share)
         made: list[Candidate] = []
         with suppress(Expired):
-            if unifier.fits_all and whole is None:
-                whole = refitted(pool, problem)
-            made += unifier.find(whole if unifier.fits_all and whole else pool)
+            made += unifier.find(source)
         account.found |= {unifier.name: len(made)} if made else {}
-        if sample is not problem and made:
-            # Costly operators on many rows may take all the time that is left.
-            on_stage(unifier.name, account, [*found, *_estimated(made, sample, problem)])
-        guard.allot(0.5)
-        with suppress(Expired):
-            found += _rescored(made, problem)
+        # Costly operators on many rows may take all the time that is left.
+        estimated = [*_estimated(made, source.problem, problem)]
+        if estimated:
+            on_stage(unifier.name, account, [*found, *estimated])
+        guard.allot(share)
+        found += _rescored(made, problem) or _on_all_rows(estimated, problem)
     stage("alternatives")
-    guard.allot(1.0)
     with suppress(Expired):
         found += _alternatives(found, pool, problem)
     stage("done")
@@ -182,15 +186,7 @@ def _sampled(problem: Problem) -> Problem:
     # Every so many rows of the sorted classes: shares are kept to a row.
     drawn = order[np.linspace(0, problem.size - 1, SAMPLE_ROWS).astype(np.int64)].tolist()
     chosen = np.array(sorted({*drawn, *_with_gaps(problem.frame.rows[: problem.size], drawn)}))
-    rows = [problem.frame.rows[i] for i in chosen.tolist()]
-    frame = Frame([*rows, *problem.frame.rows[problem.size :]])
-    return replace(
-        problem,
-        frame=frame,
-        size=len(chosen),
-        codes=problem.codes[chosen],
-        weights=problem.weights[chosen],
-    )
+    return problem.chosen(chosen)
 
 
 def _with_gaps(rows: Sequence[Input], drawn: Sequence[int]) -> Iterator[int]:
@@ -229,15 +225,22 @@ def _pool(bank: Bank, columns: list[Expression], conditions: Conditions) -> Pool
 
 
 def refitted(pool: Pool, problem: Problem) -> Pool:
-    """Return the pool on all training rows: its most telling conditions, and the columns."""
-    frame = problem.frame
+    """Return the pool on all training rows: its most telling conditions, and the columns.
+
+    Of more rows than time and memory are for, it is those that are spread evenly.
+    """
+    guard = problem.guard
+    most = min(guard.most(ROW_BYTES, 0.5), max(LEAST_ROWS, int(ROWS_A_SECOND * guard.seconds)))
+    problem = problem.chosen(problem.spread(most)) if problem.size > most else problem
 
     def on_all(expressions: Sequence[Expression]) -> list[Expression]:
         made = []
         with suppress(Expired):
             for one in expressions:
-                problem.guard.check()
-                made.append(replace(one, values=frame.values(one)))
+                guard.check()
+                is_list = one.type in (Type.TEXTS, Type.NUMBERS)
+                values = problem.frame.values if is_list else problem.values
+                made.append(replace(one, values=values(one)))
         return made
 
     columns = on_all(pool.columns)
@@ -258,31 +261,42 @@ def refitted(pool: Pool, problem: Problem) -> Pool:
     )
 
 
-def _rescored(made: list[Candidate], problem: Problem) -> Iterator[Candidate]:
-    """Yield programs with their mistakes on all rows: of many rows, those of the cheapest."""
+def _rescored(made: list[Candidate], problem: Problem) -> list[Candidate]:
+    """Return programs with their mistakes on all rows: of many rows, those of the cheapest."""
     rows = len(problem.frame.rows)
-    yield from (one for one in made if len(one.answers) == rows)
+    found = [one for one in made if len(one.answers) == rows]
     most = max(LEAST_RESCORED, RESCORED_ROWS // problem.size)
     others = [one for one in made if len(one.answers) != rows]
-    for one in sorted(others, key=lambda one: one.cost)[:most]:
-        problem.guard.check()
-        yield _on(one, problem)
+    with suppress(Expired):
+        found += (_on(one, problem) for one in sorted(others, key=lambda one: one.cost)[:most])
+    return found
 
 
 def _estimated(made: Sequence[Candidate], sample: Problem, problem: Problem) -> Iterator[Candidate]:
     """Yield programs with the mistakes on all rows that those on the sample suggest."""
     for one in made:
-        if len(one.answers) == len(sample.frame.rows):
+        if sample is not problem and len(one.answers) == len(sample.frame.rows):
             mistakes = round(one.mistakes * problem.size / sample.size)
             cost = one.bits + float(problem.price(np.array(mistakes)))
             yield replace(one, mistakes=mistakes, cost=cost)
+
+
+def _on_all_rows(made: list[Candidate], problem: Problem) -> Iterator[Candidate]:
+    """Yield the cheapest of estimated programs with answers for all rows, most of them unknown."""
+    rows, probes = len(problem.frame.rows), len(problem.frame.rows) - problem.size
+    for one in sorted(made, key=lambda one: one.cost)[:LEAST_RESCORED]:
+        known, of_probes = np.split(one.answers, [len(one.answers) - probes])
+        unknown = np.full(rows - len(one.answers), problem.majority)
+        yield replace(one, answers=np.concatenate([known, unknown, of_probes]))
 
 
 def _on(one: Candidate, problem: Problem) -> Candidate:
     """Return a candidate with its mistakes on all training rows."""
     if len(one.answers) == len(problem.frame.rows):
         return one
-    answers = np.broadcast_to(answers_of(one.program, problem.frame), (len(problem.frame.rows),))
+    answers = problem.in_parts(
+        lambda part: np.broadcast_to(answers_of(one.program, part), (len(part.rows),))
+    )
     mistakes = problem.mistakes(answers)
     cost = one.bits + float(problem.price(mistakes))
     return replace(one, answers=answers.astype(np.int64), mistakes=mistakes, cost=cost)

@@ -124,14 +124,8 @@ class Item:
 def walk(bank: Bank, whole: Expression, operators: Sequence[Operator], cells: float) -> None:
     """Walk over a list in every way and put what its loops end with into the bank.
 
-    Parameters
-    ----------
-    whole
-        A text, or a list of texts or numbers.
-    operators
-        The item operators.
-    cells
-        Questions times items that may be answered.
+    The list is a text, or of texts or numbers; ``cells`` are the questions times items that may be
+    answered, by operators on items.
     """
     ragged = _listed(whole, whole.values)
     if not len(ragged.flat) or ragged.layout.lengths.max() < 2:
@@ -190,7 +184,7 @@ class _Loop:
         folds = OF_TESTS.get(over, OF_TESTS["each"][:3])
         folds = tuple(one for one in folds if one is not SHARE or not self.gaps)
         self.bank.problem.count(6 * len(tests))
-        block = max(1, 2_000_000 // turns)
+        block = max(1, min(2_000_000, self.bank.problem.guard.most(40, 0.08)) // turns)
         self._fold(folds, tests, block)
         self._fold(OF_TERMS, terms[: max(2, int(cells * 0.1 / turns))], 1)
         if over in ("each", "indexed") and kind is NUMBER and self.whole.kind != "columns":

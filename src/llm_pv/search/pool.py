@@ -105,12 +105,8 @@ class Pool:
         """Return positions of the conditions worth combining for a class.
 
         Two thirds of the places go by what a condition tells of the class less its price, a third
-        by price alone: what matters in a conjunction may say little by itself.
-
-        Parameters
-        ----------
-        members
-            Whether each training row is of the class.
+        by price alone: what matters in a conjunction may say little by itself. Members are the
+        training rows of the class.
         """
         conditions = self.conditions
         if len(conditions) <= most:

@@ -3,8 +3,9 @@
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,13 @@ from numpy.typing import NDArray
 from llm_pv.data.examples import Examples, Input
 from llm_pv.search import prices
 from llm_pv.search.probes import make_probes
-from llm_pv.search.types import Frame
+from llm_pv.search.types import Column, Expression, Frame
 
 SAMPLE_ROWS = 300
 """Training rows that values are enumerated on; what they give is fitted on all of them."""
 MOST_PROBES = 80
+PART = 2_000_000
+"""Characters of the rows that values are computed on at once, about."""
 
 
 class Expired(Exception):  # noqa: N818 - not an error: the search hands over what it has
@@ -32,6 +35,9 @@ class Guard:
     megabytes: float = 1000.0  # memory for what the search keeps
     limit: float = float("inf")  # when the stage under way has to stop, at the latest
     stage: str = ""  # its name
+    kept: float = 0.0  # seconds at the end that later stages are to have
+    began: float = field(default_factory=time.monotonic)
+    began_cpu: float = field(default_factory=time.process_time)
     # the names of the stages that were cut short
     cut: dict[str, None] = field(default_factory=dict)
 
@@ -40,20 +46,25 @@ class Guard:
         """Whether a stage was cut short."""
         return bool(self.cut)
 
-    def allot(self, share: float) -> None:
-        """Give the stage that begins a share of the time that is left."""
-        now = time.monotonic()
-        self.limit = now + share * (self.deadline - now)
+    @property
+    def seconds(self) -> float:
+        """The time from the beginning to the deadline."""
+        return max(0.0, min(self.deadline - self.began, 1e6))
 
-    def check(self) -> None:
+    def allot(self, share: float) -> None:
+        """Give the stage that begins a share of the time that is left, without what is kept."""
+        now = time.monotonic()
+        self.limit = now + share * max(0.0, self.deadline - self.kept - now)
+
+    def check(self, ahead: float = 0.0) -> None:
         """Raise `Expired` once the deadline is over; call it at least every 50 ms of work.
 
-        Raises
-        ------
-        Expired
-            If it is.
+        Work to come that cannot call it is ``ahead`` CPU seconds: a busy machine takes longer.
         """
-        if time.monotonic() > min(self.deadline, self.limit):
+        now = time.monotonic()
+        if ahead:
+            ahead *= (now - self.began) / max(time.process_time() - self.began_cpu, 0.1)
+        if now + ahead > min(self.deadline, self.limit):
             self.cut.setdefault(self.stage)
             raise Expired
 
@@ -107,6 +118,35 @@ class Problem:
     def spread(self, most: int) -> NDArray[np.int64]:
         """Return so many training rows at most, spread evenly."""
         return np.unique(np.linspace(0, self.size - 1, min(self.size, most)).astype(np.int64))
+
+    def chosen(self, rows: NDArray[np.int64]) -> "Problem":
+        """Return the problem of some training rows, with all probes."""
+        every, codes, weights = self.frame.rows, self.codes[rows], self.weights[rows]
+        frame = Frame([*(every[i] for i in rows.tolist()), *every[self.size :]])
+        return replace(self, frame=frame, size=len(rows), codes=codes, weights=weights)
+
+    @cached_property
+    def parts(self) -> list[Frame]:
+        """The rows in parts on which values take little time and memory."""
+        rows = self.frame.rows
+        each = max(1, PART // max(100, len(str(rows[0]))))
+        starts = range(0, len(rows), each)
+        return [Frame(rows[at : at + each]) for at in starts] if len(starts) > 1 else [self.frame]
+
+    def in_parts(self, function: Callable[[Frame], Any]) -> Any:
+        """Return what a function makes of the rows, an array or a list, part by part."""
+        made = []
+        for part in self.parts:
+            self.guard.check()
+            made.append(function(part))
+            part.forget(self.guard.most(40 * len(self.frame.rows), 0.1))
+        if len(made) == 1 or not isinstance(made[0], list):
+            return made[0] if len(made) == 1 else np.concatenate(made)
+        return [*chain.from_iterable(made)]
+
+    def values(self, expression: Expression) -> Column:
+        """Return an expression's values on all rows, computed part by part."""
+        return self.in_parts(lambda part: part.values(expression))
 
     @property
     def binary(self) -> bool:

@@ -80,12 +80,9 @@ Node: TypeAlias = Answer | Branch | Scorecard | Ranking | Bands | Lookup
 
 
 def answers_of(node: Node, frame: Frame | None = None) -> NDArray[np.int64]:
-    """Return the class that a program answers on each row.
+    """Return the class that a program answers on each row, by the values that expressions carry.
 
-    Parameters
-    ----------
-    frame
-        Other rows than the problem's own; None for the values that expressions carry.
+    With a frame, it is on the rows of that.
     """
 
     def read(expression: Expression) -> Column:

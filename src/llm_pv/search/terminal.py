@@ -183,7 +183,7 @@ def terminal_offers(bank: Bank) -> Iterator[Offer]:
 def _compared(values: Floats, bits: Floats, kinds: Kinds, problem: Problem) -> Best:
     best = Best(problem, int(KEPT * max(1.0, problem.scale**0.5)))
     index = np.arange(len(values))
-    block = max(1, 3_000_000 // max(1, values.size))
+    block = max(1, min(3_000_000, problem.guard.most(6, 0.02)) // max(1, values.size))
     for start in range(0, len(values), block):
         problem.guard.check()
         for code, form in enumerate(COMPARISONS):
@@ -201,15 +201,19 @@ def _remainders(
     values: Floats, bits: Floats, problem: Problem, moduli: Mapping[int, float]
 ) -> Best:
     best = Best(problem)
-    whole = np.flatnonzero((values == np.floor(values)).all(axis=1))
-    spread = np.ptp(values[whole], axis=1)
+    parts = np.array_split(values, 1 + len(values) // 1000)
+    whole = np.flatnonzero(np.concatenate([(one == np.floor(one)).all(axis=1) for one in parts]))
+    spread = values.max(axis=1)[whole] - values.min(axis=1)[whole]
+    block = problem.guard.most(24 * problem.size, 0.25)
     for modulus, bits_of_modulus in moduli.items():
-        problem.guard.check()
-        chosen = whole[spread >= modulus]
-        rest = values[chosen] % modulus
-        for remainder in range(modulus if modulus > 2 else 1):
-            price = bits[chosen] + bits_of_modulus + (1.0 if remainder else 0.0)
-            best.score(rest == remainder, price, chosen, modulus, remainder)
+        all_chosen = whole[spread >= modulus]
+        for start in range(0, len(all_chosen), block):
+            problem.guard.check()
+            chosen = all_chosen[start : start + block]
+            rest = values[chosen] % modulus
+            for remainder in range(modulus if modulus > 2 else 1):
+                price = bits[chosen] + bits_of_modulus + (1.0 if remainder else 0.0)
+                best.score(rest == remainder, price, chosen, modulus, remainder)
     return best
 
 
@@ -220,12 +224,13 @@ def _formed(
     problem, best = bank.problem, Best(bank.problem)
     values, bits = bank.numbers.values[some, : problem.size], bank.numbers.bits[some]
     whole = bool((values == np.floor(values)).all())
+    block = min(BLOCK, problem.guard.most(40 * problem.size, 0.05))
     for code, form in enumerate(forms):
         if "%" in form.template and not whole:
             continue
         chosen = np.array(list(_places(len(values), form)), dtype=np.int64)
-        for start in range(0, len(chosen), BLOCK):
-            places = chosen[start : start + BLOCK]
+        for start in range(0, len(chosen), block):
+            places = chosen[start : start + block]
             made = form.function(*(values[column] for column in places.T))
             made[~(np.abs(made) < LARGEST_EXACT).all(axis=1)] = 0.0
             cuts = best_cuts(made, problem, 1)

@@ -171,14 +171,8 @@ def derived(
 ) -> Expression:
     """Return what a function makes of the values of other expressions.
 
-    Parameters
-    ----------
-    code
-        The source of the whole.
-    function
-        From the others' columns to a column, whatever the rows.
-    options
-        Further fields of the expression; ``values`` where they are known already.
+    The function takes the others' columns, on whatever rows. Options are further fields of the
+    expression, ``values`` among them where they are known already.
     """
     values = options.pop("values", None)
     return Expression(
@@ -215,9 +209,10 @@ class Frame:
             self._known[id(expression)] = known
         return known[1]
 
-    def forget(self) -> None:
-        """Free the memory of computed values."""
-        self._known.clear()
+    def forget(self, most: int) -> None:
+        """Free the memory of computed values if they are more than so many."""
+        if len(self._known) > most:
+            self._known.clear()
 
 
 def negation(one: Expression) -> Expression:
@@ -235,13 +230,7 @@ _JOINED: dict[str, tuple[np.ufunc, Level]] = {
 
 
 def joined(word: str, conditions: Sequence[Expression], bits: float) -> Expression:
-    """Join conditions by ``and``, ``or``, or two of them by ``!=``; count them by ``+``.
-
-    Parameters
-    ----------
-    bits
-        The length of the whole.
-    """
+    """Join by ``and``, ``or``, or two by ``!=``, or count by ``+``, at the bits of the whole."""
     if len(conditions) == 1:
         return conditions[0].priced(bits)
     function, level = _JOINED[word]

@@ -133,9 +133,10 @@ def _level(
     columns = right.truth.T.astype(np.float32)
     cheapest: list[Join] = []
     telling: list[Join] = []
-    for start in range(0, len(left.bits), BLOCK):
+    block = min(BLOCK, problem.guard.most(160 * len(right.bits), 0.1))
+    for start in range(0, len(left.bits), block):
         problem.guard.check()
-        rows = left.truth[start : start + BLOCK]
+        rows = left.truth[start : start + block]
         counts, counts_inside = (
             _quadrants(
                 ((rows * of).astype(np.float32) @ columns).astype(np.float64),
@@ -145,7 +146,7 @@ def _level(
             )
             for of in (weights, inside)
         )
-        bits = left.bits[start : start + BLOCK, None] + right.bits[None, :]
+        bits = left.bits[start : start + block, None] + right.bits[None, :]
         later = np.arange(start, start + len(rows))[:, None] <= np.arange(len(right.bits))
         idle = np.where(later & (left is right), np.inf, 0.0)  # each pair once
         problem.count(10 * bits.size)

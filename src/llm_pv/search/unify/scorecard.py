@@ -58,7 +58,7 @@ def _stepped(features: Features, problem: Problem) -> list[Expression]:
 
 def _cards(terms: list[Expression], problem: Problem) -> Iterator[Candidate]:
     targets = problem.targets()
-    rows = problem.spread(FITTING_ROWS)
+    rows = problem.spread(int(min(FITTING_ROWS, 300 + 400 * problem.guard.seconds)))
     design, scale = _standardised(matrix(terms, problem, rows))
     problem.guard.check()
     signs = np.stack([np.where(members[rows], 1.0, -1.0) for _, members in targets], axis=1)

@@ -5,6 +5,7 @@ Regression Trees, 1984, section 3.3), by Gini impurity: the branch goes that sav
 of its leaves.
 """
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from llm_pv.child_process import beside_memory_limit
 from llm_pv.search.pool import Pool
 from llm_pv.search.problem import Problem
 from llm_pv.search.program import Answer, Branch, Candidate, Node, candidate
@@ -29,6 +31,8 @@ COMPOSITE = 60
 MOST_CELLS = 6_000_000
 """Rows times features of one fit: beyond, conditions are left out, then rows."""
 LEAST_ROWS = 2000
+LOADING, GROWING = 1.2, 5e-7
+"""CPU seconds of importing scikit-learn, and of growing a tree for each cell."""
 
 
 def tree(pool: Pool) -> Iterator[Candidate]:
@@ -45,7 +49,10 @@ def tree(pool: Pool) -> Iterator[Candidate]:
 
 def _path(features: Features, problem: Problem, stage: str) -> Iterator[Candidate]:
     """Grow one tree and yield its subtrees, the smallest first."""
-    from sklearn.tree import DecisionTreeClassifier
+    if "sklearn.tree" not in sys.modules:
+        problem.guard.check(LOADING)
+    with beside_memory_limit():
+        from sklearn.tree import DecisionTreeClassifier
 
     expressions = [*features.numbers, *features.flags]
     expressions = expressions[: MOST_CELLS // LEAST_ROWS]
@@ -53,7 +60,7 @@ def _path(features: Features, problem: Problem, stage: str) -> Iterator[Candidat
     most = max(2, min(MOST_LEAVES, problem.size // 2))
     model = DecisionTreeClassifier(random_state=0, max_leaf_nodes=most)
     design = _filled(expressions, problem, rows)
-    problem.guard.check()
+    problem.guard.check(design.size * GROWING)
     model.fit(design, problem.codes[rows], problem.weights[rows])
     problem.guard.check()
     grown = _Tree.of(model.tree_, problem)
