@@ -255,6 +255,18 @@ def test_memory_may_grow_by_its_limit_and_a_tenth(monkeypatch: pytest.MonkeyPatc
     assert given == [(soft, unlimited), (soft, 2**40), (5_000_000, 5_000_000), (2**40, 2**40)]
 
 
+def test_libraries_are_loaded_beside_the_limit_on_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    resource = pytest.importorskip("resource")
+    taken = iter([1_000, 51_000])
+    monkeypatch.setattr(child_process, "_private_bytes", lambda: next(taken))
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (7_000, 90_000))
+    given: list[tuple[int, int]] = []
+    monkeypatch.setattr(resource, "setrlimit", lambda _, limits: given.append(limits))
+    with child_process.beside_memory_limit():
+        assert given == [(90_000, 90_000)]
+    assert given[1:] == [(57_000, 90_000)], "what it was, and what the libraries took"
+
+
 def sent(stream: io.BytesIO) -> list[tuple[object, ...]]:
     stream.seek(0)
     found = []

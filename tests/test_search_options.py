@@ -1,6 +1,7 @@
 """Budgets and noise: what the user may set, and what is refused in one line."""
 
 import random
+import time
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -17,9 +18,12 @@ from llm_pv.proposers.base import Proposal, Rival
 from llm_pv.proposers.length_first import LengthFirst
 from llm_pv.proposers.own_process import OwnProcess
 from llm_pv.proposers.registry import BuiltIn, make_proposer
+from llm_pv.search import problem as problem_module
+from llm_pv.search.bank import Bank
 from llm_pv.search.engine import search
-from llm_pv.search.problem import Problem
+from llm_pv.search.problem import Expired, Guard, Problem
 from llm_pv.search.program import Candidate
+from llm_pv.search.reading import read_leaves
 
 SERVED = "openai-compatible:m@http://127.0.0.1:9/v1"
 
@@ -146,6 +150,53 @@ def test_programs_of_a_sample_are_handed_over_before_all_rows_are_computed() -> 
     assert best.mistakes in {0, 3, 6, 9}, "three times those on a third of the rows"
     assert best.cost == pytest.approx(best.bits + float(problem.price(best.mistakes)))
     assert on_sample[-1] == [], "in the end all are computed on all rows"
+
+
+def test_rows_in_parts_have_the_values_of_all_rows_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows: list[Input] = [{"n": n, "kind": "ab"[n % 2]} for n in range(50)]
+    problem = Problem.of(Examples(rows, ["0", "1"] * 25), ["0", "1"], probes=0)
+    leaves, _ = read_leaves(Bank(problem))
+    monkeypatch.setattr(problem_module, "PART", 2_000)  # characters, of 100 a row at least
+    assert [len(part.rows) for part in problem.parts] == [20, 20, 10]
+    values = {one.code: list(problem.values(one)) for one in leaves}
+    assert values['x["n"]'] == list(range(50))
+    assert ["a", "b"] * 25 in values.values()
+
+
+def test_work_that_cannot_be_interrupted_is_begun_only_if_it_fits() -> None:
+    guard = Guard(time.monotonic() + 60, stage="trees")
+    guard.check(ahead=0.001)
+    with pytest.raises(Expired):
+        guard.check(ahead=61.0)
+    assert guard.cut == {"trees": None}
+
+
+def test_time_that_is_kept_for_later_stages_is_not_shared_out() -> None:
+    guard = Guard(time.monotonic() + 100)
+    guard.kept = 60.0
+    guard.allot(0.5)
+    assert guard.limit - time.monotonic() == pytest.approx(20.0, abs=1.0)
+    guard.kept = 0.0
+    guard.allot(0.5)
+    assert guard.limit - time.monotonic() == pytest.approx(50.0, abs=1.0)
+
+
+def test_of_too_little_time_to_run_programs_on_all_rows_the_estimates_are_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows: list[Input] = [{"n": n % 40, "m": n * 7 % 50} for n in range(600)]
+    problem = Problem.of(Examples(rows, [str(int(n % 40 >= 17)) for n in range(600)]), ["0", "1"])
+    problem.scale = 0.01
+
+    def expired(*_: object) -> None:
+        raise Expired
+
+    monkeypatch.setattr(Problem, "in_parts", expired)
+    found, _ = search(problem, lambda *_: None)
+    assert found[0].mistakes == 0, "on a sample of them"
+    assert {len(one.answers) for one in found} == {len(problem.frame.rows)}
 
 
 def test_the_first_programs_are_handed_over_at_once() -> None:

@@ -18,6 +18,8 @@ from llm_pv.search.program import Candidate, Node
 from llm_pv.search.rivals import Difference, rivals_of
 
 Progress = Callable[[str, int], None]
+LEFT_SECONDS = 0.5
+"""What is left of the budget, where it is short, to write programs when the search is over."""
 HAND_OVER_SECONDS = 2.0
 """The interval of interim results, in case the search is stopped from outside."""
 MOST_HANDED_OVER = 40
@@ -89,7 +91,11 @@ class LengthFirst(Proposer):
     ) -> Iterator[Proposal]:
         """Search, then yield programs, best first, fallbacks and the majority class last."""
         started = time.monotonic()
-        guard = Guard(started + 0.95 * self.budget_seconds, self.built_in.memory)
+        budget = self.budget_seconds
+        guard = Guard(
+            started + min(0.95 * budget, max(0.5 * budget, budget - LEFT_SECONDS)),
+            self.built_in.memory,
+        )
         noise = float(self.built_in.noise)
         problem = Problem.of(train, classes.texts, seed=seed, noise=noise, guard=guard)
         problem.scale = self.built_in.scale

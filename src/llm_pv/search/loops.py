@@ -127,6 +127,9 @@ def walk(bank: Bank, whole: Expression, operators: Sequence[Operator], cells: fl
     The list is a text, or of texts or numbers; ``cells`` are the questions times items that may be
     answered, by operators on items.
     """
+    items = sum(map(len, whole.values)) if whole.type is Type.TEXT else len(whole.values.flat)
+    if items > bank.problem.guard.most(100):
+        return
     ragged = _listed(whole, whole.values)
     if not len(ragged.flat) or ragged.layout.lengths.max() < 2:
         return

@@ -341,12 +341,8 @@ def substrings(
 ) -> list[str]:
     """Return strings that some training rows contain and others do not.
 
-    Parameters
-    ----------
-    characters
-        How many characters of all rows are looked at: of long texts the beginnings.
-    check
-        Called again and again; it may raise to end the search.
+    So many characters of all rows are looked at: of long texts the beginnings. ``check`` is called
+    again and again; it may raise to end the search.
 
     Examples
     --------

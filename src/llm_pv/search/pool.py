@@ -104,9 +104,8 @@ class Pool:
     def telling(self, members: Truths, most: int) -> NDArray[np.int64]:
         """Return positions of the conditions worth combining for a class.
 
-        Two thirds of the places go by what a condition tells of the class less its price, a third
-        by price alone: what matters in a conjunction may say little by itself. Members are the
-        training rows of the class.
+        Two thirds of the places go by what a condition tells of the class, its members, less its
+        price, a third by price alone: what matters in a conjunction may say little by itself.
         """
         conditions = self.conditions
         if len(conditions) <= most:

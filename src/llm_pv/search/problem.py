@@ -63,7 +63,8 @@ class Guard:
         """
         now = time.monotonic()
         if ahead:
-            ahead *= (now - self.began) / max(time.process_time() - self.began_cpu, 0.1)
+            used = max(0.1, time.process_time() - self.began_cpu)
+            ahead *= max(1.0, (now - self.began) / used)
         if now + ahead > min(self.deadline, self.limit):
             self.cut.setdefault(self.stage)
             raise Expired

@@ -197,10 +197,7 @@ class Candidate:
 def candidate(program: Node, problem: Problem, stage: str, surcharge: float = 0.0) -> Candidate:
     """Return a program with its length, its answers and its mistakes.
 
-    Parameters
-    ----------
-    surcharge
-        Bits beyond the price list, for how many programs the stage chose from.
+    The surcharge is bits beyond the price list, for how many programs the stage chose from.
     """
     rows = len(problem.frame.rows)
     answers = np.broadcast_to(answers_of(program), (rows,)).astype(np.int64)
