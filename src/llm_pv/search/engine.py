@@ -265,7 +265,9 @@ def _rescored(made: list[Candidate], problem: Problem) -> list[Candidate]:
     """Return programs with their mistakes on all rows: of many rows, those of the cheapest."""
     rows = len(problem.frame.rows)
     found = [one for one in made if len(one.answers) == rows]
-    most = max(LEAST_RESCORED, RESCORED_ROWS // problem.size)
+    most = min(
+        max(LEAST_RESCORED, RESCORED_ROWS // problem.size), problem.guard.most(8 * rows, 0.03)
+    )
     others = [one for one in made if len(one.answers) != rows]
     with suppress(Expired):
         found += (_on(one, problem) for one in sorted(others, key=lambda one: one.cost)[:most])
@@ -284,7 +286,9 @@ def _estimated(made: Sequence[Candidate], sample: Problem, problem: Problem) -> 
 def _on_all_rows(made: list[Candidate], problem: Problem) -> Iterator[Candidate]:
     """Yield the cheapest of estimated programs with answers for all rows, most of them unknown."""
     rows, probes = len(problem.frame.rows), len(problem.frame.rows) - problem.size
-    for one in sorted(made, key=lambda one: one.cost)[:LEAST_RESCORED]:
+    for one in sorted(made, key=lambda one: one.cost)[: problem.guard.most(8 * rows, 0.01)][
+        :LEAST_RESCORED
+    ]:
         known, of_probes = np.split(one.answers, [len(one.answers) - probes])
         unknown = np.full(rows - len(one.answers), problem.majority)
         yield replace(one, answers=np.concatenate([known, unknown, of_probes]))
