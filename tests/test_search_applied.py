@@ -125,7 +125,7 @@ def test_an_operator_gives_something_new(operator: Operator, values: dict[Type, 
 @pytest.fixture(scope="module")
 def views(values: dict[Type, list[Any]]) -> dict[str, list[View]]:
     """Return walks over the lists, and over the texts as lists of characters."""
-    lists = [*values[Type.NUMBERS][:40], *values[Type.TEXTS][:60], values[Type.NUMBERS][-1]]
+    lists = [*values[Type.NUMBERS][:60], *values[Type.TEXTS][:60], values[Type.NUMBERS][-1]]
     lists += [Ragged.of(column) for column in values[Type.TEXT][:12]]
     return {
         way.over: [v for one in lists if len((v := view_of(one, way.over)).variables[0])]

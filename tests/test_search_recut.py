@@ -1,5 +1,6 @@
 """Numbers in programs found are cut anew for the rows that each cut decides."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -72,8 +73,9 @@ def test_the_cuts_of_bands_are_moved_within_the_rows_that_reach_them() -> None:
     ]
     # Of the gaps 28 to 42 and 52 to 67 first 40 and 60, then "more than" these and the other tens
     # and fives, one at a time, then both "more than".
-    lower = [(40, 60), (41, 60), (30, 60), (35, 60)]
-    assert bands == [*lower, (40, 61), (40, 55), (40, 65), (41, 61)]
+    above_40, above_60 = (math.nextafter(n, 100) for n in (40, 60))
+    lower = [(40, 60), (above_40, 60), (30, 60), (35, 60)]
+    assert bands == [*lower, (40, above_60), (40, 55), (40, 65), (above_40, above_60)]
 
 
 def test_a_gap_is_that_of_the_rows_decided_and_one_that_is_as_good_is_kept() -> None:

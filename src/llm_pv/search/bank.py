@@ -117,7 +117,8 @@ class Store:
         index = int(index)
         if index not in self._written:
             made = self._writers[index]()
-            self._written[index] = replace(made, values=self._values[index])
+            # A copy: the row of a truth value is overwritten where its opposite is shorter.
+            self._written[index] = replace(made, values=self._values[index].copy())
         return self._written[index]
 
 
@@ -150,6 +151,12 @@ class Bank:
         """How many characters the first text has on all rows, at least 1."""
         texts = self.of(Type.TEXT)
         return max(1, sum(map(len, texts[0].values))) if texts else 1
+
+    @cached_property
+    def natural(self) -> bool:
+        """Whether the first text is written in letters of many kinds."""
+        texts = self.of(Type.TEXT)
+        return bool(texts) and len(set(filter(str.isalpha, "".join(texts[0].values[:200])))) > 6
 
     def of(self, kind: Type) -> list[Expression]:
         """Return all values of a type, in the order they were added."""

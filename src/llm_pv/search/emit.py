@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from llm_pv.search.library import relied_on
+from llm_pv.search.mining import below
 from llm_pv.search.names import RESERVED
 from llm_pv.search.program import (
     Answer,
@@ -197,8 +198,11 @@ def _bands(node: Bands, labels: Sequence[str]) -> list[str]:
     values = np.asarray(node.number.values)
     is_rest = node.number.kind == "remainder" and bool((values == np.floor(values)).all())
     for cut, code in zip(node.cuts, node.codes, strict=False):
-        below = "== 0" if is_rest and cut == 1 and values.min() >= 0 else f"< {literal(cut)}"
-        lines += [f"if {name} {below}:", f"    return {labels[code]}"]
+        sign, constant = below(cut)
+        test = f"{sign} {literal(constant)}"
+        if is_rest and test == "< 1" and values.min() >= 0:
+            test = "== 0"
+        lines += [f"if {name} {test}:", f"    return {labels[code]}"]
     return [*lines, f"return {labels[node.codes[-1]]}"]
 
 

@@ -4,6 +4,8 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, product
 
+import numpy as np
+
 from llm_pv.search import prices
 from llm_pv.search.bank import Bank, steps
 from llm_pv.search.loops import walk
@@ -141,7 +143,7 @@ def _made(
     ):
         return  # it is the same the other way round
     is_compared = len(arguments) > 1 and operator.result is Type.TRUTH  # nothing is made of it
-    own = operator.bits + _surcharge(operator, arguments)
+    own = operator.bits + _surcharge(bank, operator, arguments)
     inner = sum(one.bits for one in arguments)
     tried = new = 0
     for constant, extra in operator.choices(first):
@@ -158,16 +160,20 @@ def _made(
         bank.count(operator, tried, new)
 
 
-def _surcharge(operator: Operator, arguments: Sequence[Expression]) -> float:
+def _surcharge(bank: Bank, operator: Operator, arguments: Sequence[Expression]) -> float:
     """Return bits for what is rarely meant: unlike numbers added, remainders of table columns."""
     if arguments[0].kind in READ and operator.arguments == (Type.TEXT,):
         is_read = operator.result in READ[arguments[0].kind] or operator.kind in NUMBERS_READ
         is_read = is_read and (arguments[0].kind, operator.kind) != ("name", "slice")
         return 0.0 if is_read or operator.name == "numbers" else WRITTEN
+    if operator.kind == "remainder" and arguments[0].type is Type.WHOLE:
+        return prices.NATURAL if bank.natural else 0.0
     if operator.result is not Type.NUMBER or arguments[0].type is not Type.NUMBER:
         return 0.0
     if len(arguments) == 1:
         is_odd = operator.kind == "remainder" and arguments[0].kind.startswith("column")
         return prices.NATURAL if is_odd else 0.0
+    gaps = sum(np.isnan(one.values[: bank.problem.size]).any() for one in arguments)
     alike = any(sign in operator.template for sign in ("*", "/"))
-    return 0.0 if alike else unlike_bits(arguments[0].kind, arguments[1].kind)
+    unlike = 0.0 if alike else unlike_bits(arguments[0].kind, arguments[1].kind)
+    return unlike + prices.GAP * gaps

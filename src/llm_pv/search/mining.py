@@ -224,20 +224,31 @@ def round_number(low: float, high: float, kind: str = "") -> float:
 
 
 def reached(low: float, high: float, kind: str = "") -> float:
-    """Return the constant that numbers from ``high`` on reach and those up to ``low`` do not.
+    """Return a number that is more than all numbers up to ``low``, and up to ``high``.
 
-    It is that of `boundary`; where that is "more than" a whole number, the next one.
+    It is that of `boundary`; where that is "more than" a number, the next that a float can be.
 
     Examples
     --------
-    >>> reached(50.0, 53.0), reached(17.3, 18.2), reached(0.5, 0.52)
-    (51.0, 18.0, 0.51)
+    >>> reached(17.3, 18.2), reached(0.5, 0.52)
+    (18.0, 0.5000000000000001)
     """
     sign, constant = boundary(low, high, kind)
-    if sign == ">=":
-        return constant
-    is_whole = low == np.floor(low) and high == np.floor(high)
-    return low + 1 if is_whole else round_number(low, high, kind)
+    if sign == ">=" or low == 0:
+        return constant if low != 0 else round_number(low, high, kind)
+    return float(np.nextafter(constant, np.inf))
+
+
+def below(cut: float) -> tuple[str, float]:
+    """Return the sign and constant that say that a number is less than a cut.
+
+    Examples
+    --------
+    >>> below(18.0), below(reached(0.5, 0.52))
+    (('<', 18.0), ('<=', 0.5))
+    """
+    before = float(np.nextafter(cut, -np.inf))
+    return ("<=", before) if constant_bits(before) + 0.5 < constant_bits(cut) else ("<", cut)
 
 
 MOST_ROUND = 4

@@ -21,6 +21,8 @@ from llm_pv.search.types import Expression, Level, Truths, Type, condition
 
 MOST_VALUES = 40
 """Distinct values of what is compared with sets of values."""
+LEAST_PLACED = 4
+"""Rows that all begin or end with a string which no other has."""
 MOST_IN_ORDER = 24
 """Strings of which any two are looked for, the one after the other."""
 MOST_OTHERS = 12
@@ -161,7 +163,10 @@ def _of_substrings(text: Expression, problem: Problem, most: int) -> Iterator[Of
                 ("{0}.endswith({c})", [row.endswith(string) for row in text.values]),
             ):
                 if 1 < sum(truth[:size]) < size:
-                    yield _asked(text, template, string, np.array(truth, dtype=bool), price)
+                    # What is nowhere else is meant to be there.
+                    only = sum(truth[:size]) == held[:size].sum() >= LEAST_PLACED
+                    less = price - 0.5 * only
+                    yield _asked(text, template, string, np.array(truth, dtype=bool), less)
     if contained and text.kind != "slice":
         yield from _in_order(text, contained, problem)
 

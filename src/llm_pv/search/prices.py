@@ -25,6 +25,8 @@ RANK_SHARE = 1.15
 """A condition costs at least this many bits for each doubling of its rank among those tried."""
 THRESHOLD = 1.5
 """A comparison with a constant, the constant not included."""
+STRICT = 0.5
+"""What a cut costs more that leaves out the constant itself."""
 EQUALITY = 2.0
 SIGNIFICANT_DIGIT = 1.2
 TRAILING_ZERO = 0.3
@@ -34,6 +36,8 @@ PIECE = 2.5
 """Letters of a natural text that are no whole word."""
 NATURAL = 3.0
 """The remainder of a table's column, or of anything counted in sentences, rarely means anything."""
+GAP = 1.5
+"""Adding, multiplying or comparing a number that some rows lack: these are said by themselves."""
 TRUST_MARGIN = 8.0
 """Bits by which a rule must beat the majority class to be called found."""
 NOISE_SLACK = 8.0

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llm_pv.search import prices
-from llm_pv.search.mining import written_bits
+from llm_pv.search.mining import below, written_bits
 from llm_pv.search.problem import Problem
 from llm_pv.search.types import Column, Expression, Frame
 
@@ -142,7 +142,11 @@ def bits_of(node: Node, classes: int) -> float:
         case Ranking(codes, cards):
             return sum(map(points, cards)) + leaf * len(codes)
         case Bands(number, cuts, codes):
-            cut_bits = sum(prices.THRESHOLD + written_bits(cut, number.kind) for cut in cuts)
+            said = [below(cut) for cut in cuts]
+            cut_bits = sum(
+                prices.THRESHOLD + written_bits(cut, number.kind) + prices.STRICT * (sign == "<=")
+                for sign, cut in said
+            )
             return number.bits + cut_bits + leaf * len(codes)
         case Lookup(key, table, _):
             return (

@@ -134,7 +134,8 @@ def _kind_of_texts(texts: Sequence[str]) -> str:
         return "day"
     if sum(len(text.split()) >= 4 for text in texts) > len(texts) / 2:
         words = {word for text in texts for word in text.split() if word.isalpha()}
-        return "prose" if sum(len(word) > 2 for word in words) > MOST_SYMBOLS else ""
+        if sum(len(word) > 2 for word in words) > MOST_SYMBOLS:
+            return "prose"
     return "written" if all(map(LIST_OF_NUMBERS.fullmatch, texts)) else ""
 
 

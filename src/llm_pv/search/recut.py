@@ -13,8 +13,9 @@ from itertools import combinations, islice
 import numpy as np
 from numpy.typing import NDArray
 
+from llm_pv.search import prices
 from llm_pv.search.cuts import SIGNS, compared
-from llm_pv.search.mining import boundary, reached, round_numbers, written_bits
+from llm_pv.search.mining import below, boundary, reached, round_numbers, written_bits
 from llm_pv.search.pool import Conditions
 from llm_pv.search.problem import Problem
 from llm_pv.search.program import Answer, Bands, Branch, Node, answers_of
@@ -26,8 +27,6 @@ LEAST_DECIDED = 5
 """Rows that a condition must decide to be exchanged: of fewer, many are right by luck."""
 ROUND = 3
 """Round numbers of a gap that are proposed."""
-STRICT = 0.5
-"""What a cut costs more that leaves out the constant itself."""
 Put = Callable[[Node], Node]
 """Returns the whole program with another node in the place of one."""
 
@@ -122,8 +121,8 @@ def _constants(cut: Cut, low: float, high: float) -> list[tuple[str, float]]:
     if first[0] == ">=" and first[1] < high:  # no row has the constant itself
         if cut.signs:
             found.append((">", first[1]))
-        elif first[1] == np.floor(first[1]) and high == np.floor(high):
-            found.append((">=", first[1] + 1))
+        elif below(first[1])[0] == "<":
+            found.append((">=", float(np.nextafter(first[1], np.inf))))
     found += [(">=", constant) for constant in round_numbers(low, high, kind)[:ROUND]]
     return list(dict.fromkeys(found))
 
@@ -168,7 +167,7 @@ def _cut_of(condition: Expression, whole: Expression, put: Callable[[Expression]
 
     def moved(sign: str, new: float) -> Node:
         more = written_bits(new, number.kind) - written_bits(constant, number.kind)
-        bits = condition.bits + more + STRICT * (sign == ">")
+        bits = condition.bits + more + prices.STRICT * (sign == ">")
         return with_condition(compared(number, sign, new, bits))
 
     always, never = (

@@ -157,14 +157,15 @@ def terminal_offers(bank: Bank) -> Iterator[Offer]:
     columns = np.array([kind.startswith("column") for kind in kinds], bool)
     texts = bank.of(Type.TEXT)
     natural = isinstance(problem.frame.rows[0], dict) or any(one.kind == "prose" for one in texts)
-    train, bits, kind_of = numbers.values[some, :size], numbers.bits[some], (codes, unlike)
+    train, kind_of = numbers.values[some, :size], (codes, unlike)
+    bits = numbers.bits[some] + prices.GAP * np.isnan(train).any(axis=1)
     for left, right, code, price in _compared(train, bits, kind_of, problem):
         pair = [int(some[int(left)]), int(some[int(right)])]
         offer = offered(numbers, pair, COMPARISONS[int(code)].template, price)
         # Where the two are equal neither is less: no row need show which side that is on.
         equal = code == 0 and len(np.intersect1d(*numbers.values[pair])) > 0
         yield replace(offer, edge=offer.truth[:1].tobytes()) if equal else offer
-    dearer = bits + prices.NATURAL * (columns | natural)
+    dearer = bits + prices.NATURAL * (columns | natural | bank.natural)
     for place, modulus, rest, price in _remainders(train, dearer, problem, MODULI):
         template = f"{{0}} % {int(modulus)} == {int(rest)}"
         yield offered(numbers, [int(some[int(place)])], template, price)
@@ -222,7 +223,8 @@ def _formed(
 ) -> Iterator[Offer]:
     """Yield the cuts of arithmetic on numbers that tell most for their length."""
     problem, best = bank.problem, Best(bank.problem)
-    values, bits = bank.numbers.values[some, : problem.size], bank.numbers.bits[some]
+    values = bank.numbers.values[some, : problem.size]
+    bits = bank.numbers.bits[some] + prices.GAP * np.isnan(values).any(axis=1)
     whole = bool((values == np.floor(values)).all())
     block = min(BLOCK, problem.guard.most(40 * problem.size, 0.05))
     for code, form in enumerate(forms):
@@ -282,7 +284,8 @@ def _shared(numbers: Sequence[Expression]) -> bool:
 def _made(form: Form, numbers: Sequence[Expression]) -> Expression:
     """Return the arithmetic as a number, in the unit of its first where it adds."""
     alien = sum(prices.unlike_bits(numbers[0].kind, one.kind) for one in numbers[1:])
-    bits = sum(one.bits for one in numbers) + form.bits + alien * form.additive
+    gaps = prices.GAP * sum(np.isnan(one.values).any() for one in numbers)
+    bits = sum(one.bits for one in numbers) + form.bits + alien * form.additive + gaps
     code = filled(form.template, {str(place): one for place, one in enumerate(numbers)})
     kind = numbers[0].kind if form.additive else ""
     return derived(code, Type.NUMBER, bits, form.function, numbers, kind=kind)

@@ -79,7 +79,7 @@ op("({1} - {0}).days", "date, date -> number", 1.0, kind="days")
 op(
     "{1}.year - {0}.year - (({1}.month, {1}.day) < ({0}.month, {0}.day))",
     "date, date -> number",
-    2.5,
+    1.5,
     kind="years",
 )
 op("calendar.monthrange({0}.year, {0}.month)[1] - {0}.day", "date -> number", 3.5, kind="days")

@@ -26,8 +26,8 @@ def _signed(values: Any) -> bool:
 
 
 op("{0} % {c}", "number -> number", 2.0, constants=mining.moduli, kind="remainder")
-op("{0} // 10", "number -> number", 2.5, when=_large)
-op("{0} // 100", "number -> number", 3.0, when=_large)
+op("{0} // 10", "number -> number", 2.5, when=_large, kind="rounded")
+op("{0} // 100", "number -> number", 3.0, when=_large, kind="rounded")
 op("abs({0})", "number -> number", 1.0, when=_signed)
 op("{0} ** 2", "number -> number", 2.5, when=_measured, kind="square")
 op("{0} + {1}", "number, number -> number", 2.0)
@@ -37,7 +37,6 @@ op("{0} / {1}", "number, number -> number", 2.5)
 op("abs({0} - {1})", "number, number -> number", 3.0)
 op("max({0}, {1})", "number, number -> number", 3.5)
 op("min({0}, {1})", "number, number -> number", 3.5)
-op("min({0}, {1}) / max({0}, {1})", "number, number -> number", 4.0)
 op("{0} % {1}", "number, number -> number", 3.5, kind="remainder")
 
 # Whole numbers, whose digits, factors and powers matter.
