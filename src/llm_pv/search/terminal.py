@@ -63,6 +63,8 @@ COMPARISONS = (
     Form("2 * {0} < {1}", 3.5),
     Form("{0} < 2 * {1}", 3.5),
 )
+MORE = 0.25
+"""What it costs less that the shorter of two numbers is more than the other."""
 MOST_DOUBLED = 250
 MOST_PLACES = 4
 PROMOTED, CUTS_OF_PROMOTED = 8, 4
@@ -160,11 +162,9 @@ def terminal_offers(bank: Bank) -> Iterator[Offer]:
     train, kind_of = numbers.values[some, :size], (codes, unlike)
     bits = numbers.bits[some] + prices.GAP * np.isnan(train).any(axis=1)
     for left, right, code, price in _compared(train, bits, kind_of, problem):
-        pair = [int(some[int(left)]), int(some[int(right)])]
-        offer = offered(numbers, pair, COMPARISONS[int(code)].template, price)
-        # Where the two are equal neither is less: no row need show which side that is on.
-        equal = code == 0 and len(np.intersect1d(*numbers.values[pair])) > 0
-        yield replace(offer, edge=offer.truth[:1].tobytes()) if equal else offer
+        pair = [int(left), int(right)]
+        spoken = code == 0 and bits[pair[0]] > bits[pair[1]]
+        yield _comparison(bank, some[pair].tolist(), int(code), price, spoken=spoken)
     dearer = bits + prices.NATURAL * (columns | natural | bank.natural)
     for place, modulus, rest, price in _remainders(train, dearer, problem, MODULI):
         template = f"{{0}} % {int(modulus)} == {int(rest)}"
@@ -179,6 +179,20 @@ def terminal_offers(bank: Bank) -> Iterator[Offer]:
     yield from _equated(bank, some[: int(MOST_EQUATED * root)])
     raw = np.flatnonzero(columns)[:MOST_COLUMNS]
     yield from _formed(bank, some[raw], (codes[raw], unlike), OF_COLUMNS)
+
+
+def _comparison(bank: Bank, pair: Sequence[int], code: int, price: float, *, spoken: bool) -> Offer:
+    """Return a comparison of two numbers of the bank, the second more than the first if spoken of.
+
+    What is spoken of is rather "more than" the other than "at least" as much.
+    """
+    numbers, template = bank.numbers, COMPARISONS[code].template
+    if spoken:
+        pair, template, price = pair[::-1], "{0} > {1}", price - MORE
+    offer = offered(numbers, pair, template, price)
+    # Where the two are equal neither is less: no row need show which side that is on.
+    equal = code == 0 and len(np.intersect1d(*numbers.values[pair])) > 0
+    return replace(offer, edge=offer.truth[:1].tobytes()) if equal else offer
 
 
 def _compared(values: Floats, bits: Floats, kinds: Kinds, problem: Problem) -> Best:
