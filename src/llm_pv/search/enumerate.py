@@ -176,4 +176,4 @@ def _surcharge(bank: Bank, operator: Operator, arguments: Sequence[Expression]) 
     gaps = sum(np.isnan(one.values[: bank.problem.size]).any() for one in arguments)
     alike = any(sign in operator.template for sign in ("*", "/"))
     unlike = 0.0 if alike else unlike_bits(arguments[0].kind, arguments[1].kind)
-    return unlike + prices.GAP * gaps
+    return unlike + prices.GAP * float(gaps)
