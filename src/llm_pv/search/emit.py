@@ -14,7 +14,7 @@ import numpy as np
 
 from llm_pv.search.library import relied_on
 from llm_pv.search.mining import below
-from llm_pv.search.names import RESERVED
+from llm_pv.search.names import RESERVED, plain
 from llm_pv.search.program import (
     Answer,
     Bands,
@@ -142,7 +142,7 @@ def _renamed(function: str) -> str:
         return function
     tokens = list(generate_tokens(StringIO(function).readline))
     names = {token.string for token in tokens if token.type == NAME}
-    strings = {token.string[1:-1] for token in tokens if token.type == STRING}
+    strings = {plain(token.string[1:-1]) for token in tokens if token.type == STRING}
     new: dict[str, str] = {}
     for name in numbered:
         base = name.rpartition("_")[0]

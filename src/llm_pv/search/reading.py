@@ -223,7 +223,8 @@ def _texts(name: str, code: str, bits: float, cells: Sequence[Any], size: int) -
     train = cells[:size]
     distinct = set(train)
     kept = all(isinstance(value, str) for value in distinct if value is not None)
-    few = len(distinct) <= max(12, min(MOST_CATEGORIES, size // 8))
+    are_words = all(str(value).isalpha() for value in distinct)
+    few = len(distinct) <= max(12, min(MOST_CATEGORIES, size // (5 if are_words else 8)))
     found = []
     if few or not kept:
         found.append(_category(name, code, bits, cells))
