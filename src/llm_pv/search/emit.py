@@ -193,8 +193,13 @@ def _lines(node: Node, labels: Sequence[str]) -> list[str]:
 
 def _bands(node: Bands, labels: Sequence[str]) -> list[str]:
     lines, name = [], node.number.at(Level.SUM)
-    if len(name) > 20 and len(node.cuts) > 1:
-        lines, name = _assigned("value", _summands(node.number.code)), "value"
+    is_count = node.number.parts[0] == "+"
+    if len(name) > 20 and (len(node.cuts) > 1 or is_count):
+        called = "points" if is_count else "value"
+        lines, name = _assigned(called, _summands(node.number.code)), called
+    if is_count and len(node.cuts) == 1:
+        no, yes = (labels[code] for code in node.codes)
+        return [*lines, f"return {yes} if {name} >= {literal(node.cuts[0])} else {no}"]
     values = np.asarray(node.number.values)
     is_rest = node.number.kind == "remainder" and bool((values == np.floor(values)).all())
     for cut, code in zip(node.cuts, node.codes, strict=False):
