@@ -12,7 +12,7 @@ from llm_pv.search.problem import Problem
 from llm_pv.search.program import Branch, Candidate, Node
 from llm_pv.search.types import Expression, exchanged
 
-RIVAL_BITS = 8.0
+RIVAL_BITS = 5.0
 """A rival is at most so many bits longer than what it rivals."""
 MOST_RIVALS, MOST_OF_FALLBACK = 4, 2
 LEAST_DISAGREEMENT = 0.1
