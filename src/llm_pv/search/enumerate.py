@@ -39,6 +39,8 @@ READ = {
 """What a text of a kind is meant to be read as; anything else costs more."""
 NUMBERS_READ = ("number", "minutes")
 """Kinds of numbers that any text may be read as."""
+DIGITS = 1.5
+"""Looking at the digits of numbers that are written among words."""
 USUAL_CHARACTERS = 10_000
 """Characters of all rows up to which operators are applied to all texts."""
 CELLS = 30_000_000
@@ -162,6 +164,8 @@ def _made(
 
 def _surcharge(bank: Bank, operator: Operator, arguments: Sequence[Expression]) -> float:
     """Return bits for what is rarely meant: unlike numbers added, remainders of table columns."""
+    if operator.name == "digits" and bank.natural:
+        return DIGITS
     if arguments[0].kind in READ and operator.arguments == (Type.TEXT,):
         is_read = operator.result in READ[arguments[0].kind] or operator.kind in NUMBERS_READ
         is_read = is_read and (arguments[0].kind, operator.kind) != ("name", "slice")

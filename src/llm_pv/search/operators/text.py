@@ -10,6 +10,8 @@ from llm_pv.search.operators import each, op
 
 CODE = re.compile(r"(?<![\d.,])0\d{2,}")
 """Three digits or more of which the first is a zero, as in telephone numbers."""
+DECIMAL = re.compile(r"(?<![\d.])\d+\.\d+(?![\d.])")
+"""A number with a fraction, not a part of a version or an address."""
 MARKED = re.compile(r"[a-z][.,!?;]( |$)")
 SIGNED = re.compile(r"(^|[\[( ,])-\d")
 """A number below zero, not a range or a part of a date."""
@@ -216,7 +218,7 @@ for sign, signed in (("", False), ("-?", True)):
         1.5,
         name="numbers",
         when=lambda v, signed=signed: (
-            sum(bool(re.search(r"\d\.\d", row)) for row in v) > len(v) / 2
+            sum(bool(DECIMAL.search(row)) for row in v) > len(v) / 2
             and any(map(SIGNED.search, v)) == signed
         ),
     )
