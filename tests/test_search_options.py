@@ -197,6 +197,13 @@ def test_of_too_little_time_to_run_programs_on_all_rows_the_estimates_are_kept(
     found, _ = search(problem, lambda *_: None)
     assert found[0].mistakes == 0, "on a sample of them"
     assert {len(one.answers) for one in found} == {len(problem.frame.rows)}
+    assert [one.estimated for one in found] == [True] * (len(found) - 1) + [False], "the majority"
+    proposals = LengthFirst(built_in=BuiltIn(candidates=500_000)).propose(
+        Examples(rows, [str(int(n % 40 >= 17)) for n in range(600)]), Classes.of(["0", "1"]), seed=0
+    )
+    first = next(proposals)
+    assert "; about 0 training rows answered wrongly." in first.text
+    assert ", about 0 training mistakes" in first.note
 
 
 def test_the_first_programs_are_handed_over_at_once() -> None:
@@ -227,9 +234,8 @@ def test_what_a_search_finds_becomes_proposals_and_reports(monkeypatch: pytest.M
     def candidate(
         name: str, bits: float, mistakes: float, cost: float, is_rule: bool = True
     ) -> Any:
-        return SimpleNamespace(
-            program=name, bits=bits, mistakes=mistakes, cost=cost, is_rule=is_rule
-        )
+        found = {"program": name, "bits": bits, "mistakes": mistakes, "cost": cost}
+        return SimpleNamespace(**found, is_rule=is_rule, estimated=False)
 
     best = candidate("best", 10.04, 0.0, 1.0)
     near = candidate("near", 20.0, 1.0, 2.0)

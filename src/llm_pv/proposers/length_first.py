@@ -143,7 +143,8 @@ class LengthFirst(Proposer):
 
 def _proposals(found: Sequence[Candidate], source: Callable[[Node], str]) -> Iterator[Proposal]:
     for one in found:
-        note = f"{one.bits:.1f} bits, {one.mistakes:g} training mistakes"
+        about = "about " if one.estimated else ""
+        note = f"{one.bits:.1f} bits, {about}{one.mistakes:g} training mistakes"
         yield Proposal(
             source(one.program).replace("def f(x):\n", _opening(one), 1),
             note=note if one.is_rule else f"fallback: {note}",
@@ -165,7 +166,9 @@ def _rival(one: Difference, source: str) -> Rival:
 def _opening(one: Candidate) -> str:
     """Return the first line of a program and its docstring."""
     rows = "row" if one.mistakes == 1 else "rows"
-    wrong = f"; {one.mistakes:g} training {rows} answered wrongly" if one.mistakes else ""
+    about = "about " if one.estimated else ""
+    wrong = f"; {about}{one.mistakes:g} training {rows} answered wrongly"
+    wrong = wrong if one.mistakes or one.estimated else ""
     rule = "An approximate rule of " if one.mistakes else "A rule of "
     what = rule if one.is_rule else "A fallback, not a rule: "
     return f'def f(x):\n    """{what}{one.bits:.1f} bits{wrong}."""\n'

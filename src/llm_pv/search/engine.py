@@ -280,7 +280,7 @@ def _estimated(made: Sequence[Candidate], sample: Problem, problem: Problem) -> 
         if sample is not problem and len(one.answers) == len(sample.frame.rows):
             mistakes = round(one.mistakes * problem.size / sample.size)
             cost = one.bits + float(problem.price(np.array(mistakes)))
-            yield replace(one, mistakes=mistakes, cost=cost)
+            yield replace(one, mistakes=mistakes, cost=cost, estimated=True)
 
 
 def _on_all_rows(made: list[Candidate], problem: Problem) -> Iterator[Candidate]:

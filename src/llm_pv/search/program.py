@@ -196,6 +196,7 @@ class Candidate:
     is_rule: bool = True  # whether it explains the rows; otherwise it is offered for want of a rule
     # the conditions by which it differs from another program only where two numbers are equal
     edge: str = ""
+    estimated: bool = False  # whether the mistakes are those of a sample, scaled to all rows
 
 
 def candidate(program: Node, problem: Problem, stage: str, surcharge: float = 0.0) -> Candidate:
