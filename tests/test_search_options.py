@@ -1,6 +1,8 @@
 """Budgets and noise: what the user may set, and what is refused in one line."""
 
 import random
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from types import SimpleNamespace
@@ -314,3 +316,34 @@ def test_what_a_search_finds_becomes_proposals_and_reports(monkeypatch: pytest.M
     assert resumed == [replace(second, seconds=4.0), third, last]
     assert made["limits"] == (138.0, 1_000)
     assert problem.scale == 1.0
+
+
+def test_the_hashes_of_a_process_change_nothing() -> None:
+    script = """
+from llm_pv.data.examples import Examples
+from llm_pv.search.mining import substrings
+from llm_pv.search.pool import Pool, conditions_of
+from llm_pv.search.problem import Problem
+from llm_pv.search.ragged import Ragged
+from llm_pv.search.types import Expression, Type
+from llm_pv.search.unify.word_set import word_set
+
+words = "red green blue black white brown amber coral olive ivory".split()
+rows = [" ".join(words[k] for k in range(10) if k % 3 == n % 3 or k == n % 10) for n in range(30)]
+problem = Problem.of(Examples(rows, [str(int("red" in row)) for row in rows]), ["0", "1"])
+split = Expression("x.split()", Type.TEXTS, 1.0, Ragged.of([r.split() for r in problem.frame.rows]))
+pool = Pool(problem, conditions_of([], problem), words=[split])
+print(substrings(rows, most=60), [one.program.condition.code for one in word_set(pool)])
+"""
+    printed = {
+        subprocess.run(
+            [sys.executable, "-c", script],
+            check=True,
+            capture_output=True,
+            text=True,
+            env={"PYTHONHASHSEED": hash_seed, "PYTHONPATH": ":".join(sys.path)},
+        ).stdout
+        for hash_seed in ("1", "2", "3")
+    }
+    assert len(printed) == 1, printed
+    assert "x.split()" in printed.pop()

@@ -380,7 +380,8 @@ def substrings(
             break
         if alphabet > 5 and length >= 8:
             break
-    words = Counter(word for row in rows for word in set(row.split()) if len(word) > 1)
+    # Not a set: the order of words as frequent as each other would differ from run to run.
+    words = Counter(word for row in rows for word in dict.fromkeys(row.split()) if len(word) > 1)
     whole = [word for word, count in words.most_common(most // 3) if least <= count < len(rows)]
     ordered = sorted(counts, key=lambda s: (len(s), -counts[s], s))
     return list(dict.fromkeys([*whole, *ordered]))[:most]

@@ -104,7 +104,7 @@ def _of_values(key: Expression, members: Truths, problem: Problem) -> Iterator[E
 def _of_words(words: Expression, members: Truths, problem: Problem) -> Iterator[Expression]:
     """Yield whether a text has k words of a set, or more of one than of another."""
     rows = words.values.rows[: problem.size]
-    counts = Counter(word for row in rows for word in set(row))
+    counts = Counter(word for row in rows for word in dict.fromkeys(row))
     vocabulary = [
         word for word, count in counts.most_common(MOST_WORDS) if LEAST_ROWS <= count < problem.size
     ]
