@@ -31,7 +31,8 @@ from llm_pv.search.unify.features import richest
 MOST_CONDITIONS = 30_000
 MOST_REFITTED = 400
 """Conditions that a search on a sample hands to what is fitted on all rows."""
-MOST_PROPOSED = 200
+MOST_PROPOSED, MOST_RULES = 200, 40
+"""Programs that are proposed, and rules among them: of many that fit, validation picks by luck."""
 MOST_TRUTHS = 4
 """Truth values within each of which numbers are cut."""
 RESCORED_ROWS, LEAST_RESCORED = 120_000, 12
@@ -347,4 +348,4 @@ def ranked(found: list[Candidate], problem: Problem) -> list[Candidate]:
         for one in weak[unifier.name][: MOST_FITTED if unifier.fits_all else MOST_WEAK]
     ]
     rest.sort(key=lambda one: one.cost)
-    return [*strong[: MOST_PROPOSED - len(rest) - 1], *rest, baseline]
+    return [*strong[:MOST_RULES], *rest[: MOST_PROPOSED - MOST_RULES - 1], baseline]
