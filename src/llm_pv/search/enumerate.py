@@ -180,4 +180,5 @@ def _surcharge(bank: Bank, operator: Operator, arguments: Sequence[Expression]) 
     gaps = sum(np.isnan(one.values[: bank.problem.size]).any() for one in arguments)
     alike = any(sign in operator.template for sign in ("*", "/"))
     unlike = 0.0 if alike else unlike_bits(arguments[0].kind, arguments[1].kind)
+    unlike += prices.PRODUCT * sum(" * " in one.code for one in arguments) * alike
     return unlike + prices.GAP * float(gaps)

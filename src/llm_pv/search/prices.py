@@ -36,8 +36,10 @@ PIECE = 2.5
 """Letters of a natural text that are no whole word."""
 NATURAL = 3.0
 """The remainder of a table's column, or of anything counted in sentences, rarely means anything."""
-GAP = 1.5
+GAP = 1.0
 """Adding, multiplying or comparing a number that some rows lack: these are said by themselves."""
+PRODUCT = 2.0
+"""Multiplying or dividing a product again: three columns are rarely multiplied."""
 TRUST_MARGIN = 8.0
 """Bits by which a rule must beat the majority class to be called found."""
 NOISE_SLACK = 8.0

@@ -240,6 +240,7 @@ def _formed(
     values = bank.numbers.values[some, : problem.size]
     bits = bank.numbers.bits[some] + prices.GAP * np.isnan(values).any(axis=1)
     whole = bool((values == np.floor(values)).all())
+    products = np.array([" * " in bank.numbers.expression(int(i)).code for i in some], dtype=bool)
     block = min(BLOCK, problem.guard.most(40 * problem.size, 0.05))
     for code, form in enumerate(forms):
         if "%" in form.template and not whole:
@@ -251,6 +252,8 @@ def _formed(
             made[~(np.abs(made) < LARGEST_EXACT).all(axis=1)] = 0.0
             cuts = best_cuts(made, problem, 1)
             price = bits[places].sum(axis=1) + form.bits + prices.THRESHOLD + 1.0
+            if not form.additive:
+                price += prices.PRODUCT * products[places].sum(axis=1)
             if form.additive:
                 of = kinds[0][places]
                 price += sum(kinds[1][of[:, 0], of[:, column]] for column in range(1, form.places))
@@ -299,7 +302,8 @@ def _made(form: Form, numbers: Sequence[Expression]) -> Expression:
     """Return the arithmetic as a number, in the unit of its first where it adds."""
     alien = sum(prices.unlike_bits(numbers[0].kind, one.kind) for one in numbers[1:])
     gaps = prices.GAP * sum(np.isnan(one.values).any() for one in numbers)
-    bits = sum(one.bits for one in numbers) + form.bits + alien * form.additive + gaps
+    more = alien if form.additive else prices.PRODUCT * sum(" * " in one.code for one in numbers)
+    bits = sum(one.bits for one in numbers) + form.bits + more + gaps
     code = filled(form.template, {str(place): one for place, one in enumerate(numbers)})
     kind = numbers[0].kind if form.additive else ""
     return derived(code, Type.NUMBER, bits, form.function, numbers, kind=kind)
