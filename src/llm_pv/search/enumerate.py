@@ -145,6 +145,7 @@ def _made(
     ):
         return  # it is the same the other way round
     is_compared = len(arguments) > 1 and operator.result is Type.TRUTH  # nothing is made of it
+    gaps = _gaps(bank, arguments) if operator.result is Type.NUMBER else 0.0
     own = operator.bits + _surcharge(bank, operator, arguments)
     inner = sum(one.bits for one in arguments)
     tried = new = 0
@@ -153,7 +154,7 @@ def _made(
             continue
         bank.problem.guard.check()
         tried += 1
-        made = bank.apply(operator, arguments, constant, own + extra)
+        made = bank.apply(operator, arguments, constant, own + extra + gaps)
         if made is not None:
             new += 1
             yield made
@@ -177,8 +178,12 @@ def _surcharge(bank: Bank, operator: Operator, arguments: Sequence[Expression]) 
     if len(arguments) == 1:
         is_odd = operator.kind == "remainder" and arguments[0].kind.startswith("column")
         return prices.NATURAL if is_odd else 0.0
-    gaps = sum(np.isnan(one.values[: bank.problem.size]).any() for one in arguments)
     alike = any(sign in operator.template for sign in ("*", "/"))
     unlike = 0.0 if alike else unlike_bits(arguments[0].kind, arguments[1].kind)
-    unlike += prices.PRODUCT * sum(" * " in one.code for one in arguments) * alike
-    return unlike + prices.GAP * float(gaps)
+    return unlike + prices.PRODUCT * sum(" * " in one.code for one in arguments) * alike
+
+
+def _gaps(bank: Bank, arguments: Sequence[Expression]) -> float:
+    """Return the bits of combining numbers that some rows lack, which all the same is tried."""
+    numbers = [one.values[: bank.problem.size] for one in arguments if one.type is Type.NUMBER]
+    return prices.GAP * sum(bool(np.isnan(one).any()) for one in numbers) * (len(numbers) > 1)

@@ -217,8 +217,11 @@ def _remainders(
 ) -> Best:
     best = Best(problem)
     parts = np.array_split(values, 1 + len(values) // 1000)
-    whole = np.flatnonzero(np.concatenate([(one == np.floor(one)).all(axis=1) for one in parts]))
-    spread = values.max(axis=1)[whole] - values.min(axis=1)[whole]
+    # A missing number (NaN) is no fraction, and has no remainder.
+    whole = np.flatnonzero(
+        np.concatenate([((one == np.floor(one)) | np.isnan(one)).all(axis=1) for one in parts])
+    )
+    spread = np.nanmax(values, axis=1)[whole] - np.nanmin(values, axis=1)[whole]
     block = problem.guard.most(24 * problem.size, 0.25)
     for modulus, bits_of_modulus in moduli.items():
         all_chosen = whole[spread >= modulus]

@@ -18,7 +18,8 @@ def _large(values: Any) -> bool:
 
 
 def _measured(values: Any) -> bool:
-    return bool(np.nanmax(values) < 1000 and (values != np.floor(values)).any())
+    fractions = (values != np.floor(values)) & np.isfinite(values)
+    return bool(np.nanmax(values) < 1000 and fractions.any())
 
 
 def _signed(values: Any) -> bool:
