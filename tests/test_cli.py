@@ -2,11 +2,14 @@
 
 import errno
 import json
+import os
+import random
 import re
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable
@@ -18,7 +21,9 @@ import pandas as pd
 import pytest
 
 from llm_pv import __version__
+from llm_pv.cli import main
 from llm_pv.cli.main import COMMANDS, INTERRUPTED, TRACKS, run
+from llm_pv.proposers import own_process
 from llm_pv.sandbox import Confinement
 from rows import ALWAYS_ONE, PARITY
 
@@ -751,6 +756,63 @@ def test_an_interruption_keeps_the_run_and_says_how_to_go_on(
     (slow / "2.py").write_text(FIRST_HALF)
 
 
+@pytest.fixture
+def random_labels(tmp_path: Path) -> Path:
+    """Rows whose labels no short program explains, over which the search takes its time."""
+    chance = random.Random(3)
+    path = tmp_path / "random.csv"
+    lines = [",".join(str(chance.randrange(1000)) for _ in range(12)) for _ in range(600)]
+    names = ",".join(f"c{number}" for number in range(12))
+    labelled = [f"{line},{chance.randrange(2)}" for line in lines]
+    path.write_text("\n".join([f"{names},y", *labelled, ""]))
+    return path
+
+
+def test_ctrl_c_during_the_built_in_search_hands_over_what_it_has_found(
+    random_labels: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def press() -> None:
+        while not any(search.has_found for search in list(own_process._running)):
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    out = tmp_path / "run"
+    words = ["learn", str(random_labels), "--target", "y", "--out", str(out), "--format", "json"]
+    words += ["--budget-seconds", "600"]
+    threading.Thread(target=press, daemon=True).start()
+    assert run(words) == 0
+    record = json.loads(capfd.readouterr().out)
+    assert "def f(x):" in record["program"]
+    assert any("by Ctrl-C" in text for text in record["warnings"])
+    assert run(words) == 0
+    assert f"{out} is a finished run" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("signals", "handed_over", "status"),
+    [
+        ([signal.SIGINT], True, 0),
+        ([signal.SIGINT], False, INTERRUPTED),
+        ([signal.SIGTERM], True, INTERRUPTED),
+        ([signal.SIGINT, signal.SIGINT], True, INTERRUPTED),
+        ([signal.SIGINT, signal.SIGTERM], True, INTERRUPTED),
+    ],
+)
+def test_only_the_first_ctrl_c_hands_over(
+    signals: list[signal.Signals], handed_over: bool, status: int,
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    def app(*_: object, **__: object) -> None:
+        with main.first_ctrl_c(lambda: handed_over):
+            for number in signals:
+                signal.raise_signal(number)
+
+    monkeypatch.setattr(main, "app", app)
+    assert run(["learn", "rows.csv"]) == status
+    assert capfd.readouterr().err == ("llm-pv: interrupted\n" if status else "")
+    assert main._signals.at_ctrl_c is None
+
+
 def test_an_interruption_while_the_page_is_written_says_that_the_result_is_kept(
     rows: Path, replies: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
@@ -772,8 +834,6 @@ def test_an_interruption_while_the_page_is_written_says_that_the_result_is_kept(
 def test_an_interrupted_command_and_a_reader_gone_away_end_quietly(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    from llm_pv.cli import main
-
     def raising(error: type[BaseException]) -> Callable[..., None]:
         def app(*_: object, **__: object) -> None:
             raise error

@@ -7,6 +7,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from llm_pv.proposers.base import Proposal, Proposer
 from llm_pv.proposers.length_first import LengthFirst
 from llm_pv.proposers.own_process import OwnProcess, SearchProcessError
 from llm_pv.proposers.registry import BuiltIn, make_proposer
+from llm_pv.proposers.round_robin import StoppedError
 
 ROWS = Examples(["00", "01", "10", "11"], ["b", "a", "a", "a"])
 CLASSES = Classes.of(ROWS.labels)
@@ -66,6 +68,12 @@ class Scripted(Proposer):
         time.sleep(600)
         yield Proposal("never")
 
+    def tell_and_hang(self, _train: Examples, _seed: int, _start: int) -> Iterator[Proposal]:
+        assert self.progress is not None
+        self.progress("hanging", 1)
+        time.sleep(600)
+        yield Proposal("never")
+
     def hang_with_interim(self, _train: Examples, _seed: int, _start: int) -> Iterator[Proposal]:
         assert self.interim is not None
         self.interim([Proposal("old")])
@@ -95,7 +103,11 @@ def run(
     what: str, seconds: float = 60.0, megabytes: int | None = None
 ) -> tuple[list[Proposal], OwnProcess]:
     proposer = OwnProcess(Scripted(what), seconds=seconds, megabytes=megabytes)
-    return list(proposer.propose(ROWS, CLASSES, seed=5)), proposer
+    return run_one(proposer), proposer
+
+
+def run_one(proposer: OwnProcess) -> list[Proposal]:
+    return list(proposer.propose(ROWS, CLASSES, seed=5))
 
 
 def alive(pid: int) -> bool:
@@ -173,6 +185,37 @@ def test_what_a_stopped_search_would_have_proposed_comes_marked() -> None:
 def test_a_search_stopped_before_it_found_anything_gives_the_most_frequent_class() -> None:
     [found], _ = run("hang_at_once", seconds=0.5)
     assert (found.text, found.capped, found.fallback) == (MAJORITY, True, True)
+
+
+def test_a_search_that_is_ended_from_outside_hands_over_what_it_has_found() -> None:
+    found: list[Proposal] = []
+    search = OwnProcess(Scripted("hang_with_interim"), seconds=600.0)
+    reader = threading.Thread(target=lambda: found.extend(run_one(search)))
+    reader.start()
+    wait_until(own_process.stop_searches)
+    reader.join(timeout=30)
+    assert [(one.text, one.capped) for one in found] == [("better", True), ("worse", True)]
+    assert not own_process.stop_searches(), "it is over"
+
+
+def test_a_search_that_has_found_nothing_is_not_ended() -> None:
+    ended: list[str] = []
+    search = OwnProcess(Scripted("tell_and_hang"), seconds=600.0, progress=lambda *_: told.set())
+    told = threading.Event()
+
+    def read() -> None:
+        try:
+            run_one(search)
+        except StoppedError:
+            ended.append("closed")
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    assert told.wait(30)
+    assert not own_process.stop_searches()
+    search.close()
+    reader.join(timeout=30)
+    assert ended == ["closed"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux counts a process's own data")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from llm_pv.cli.cluster_options import DEFAULT_CLUSTER_OPTIONS, ClusterOptions
-from llm_pv.cli.main import complain, resumable
+from llm_pv.cli.main import complain, first_ctrl_c, resumable
 from llm_pv.cli.model_options import (
     DEFAULT_ASKING_OPTIONS,
     DEFAULT_MODEL_CHOICES,
@@ -209,11 +209,14 @@ def learn_and_show(
     """
     from llm_pv import api
     from llm_pv.cli.progress import learn_progress
+    from llm_pv.proposers.own_process import stop_searches
     from llm_pv.report.trackers import tracking
     from llm_pv.runs.cells import Cell
 
+    ends_search = stop_searches if search.proposer == "length-first" else lambda: False
     with (
         resumable(f"the same command with --out {out} continues from here"),
+        first_ctrl_c(ends_search),
         learn_progress(watch=output.watch) as progress,
         tracking(output.track, out, complain) as observer,
     ):

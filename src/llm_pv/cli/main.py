@@ -6,8 +6,9 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from io import TextIOWrapper
 from typing import get_args
@@ -212,9 +213,33 @@ def repair_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+@dataclass
+class _Signals:
+    """What the signals of the running command do."""
+
+    at_ctrl_c: Callable[[], bool] | None = None
+    last: int = 2  # the signal with this number ends the process immediately
+
+
+_signals = _Signals()
+
+
+@contextmanager
+def first_ctrl_c(end: Callable[[], bool]) -> Iterator[None]:
+    """Let the first Ctrl-C of the block call a function; one that returns False is interrupted.
+
+    The function is called between any two instructions of the main thread.
+    """
+    _signals.at_ctrl_c = end
+    try:
+        yield
+    finally:
+        _signals.at_ctrl_c = None
+
+
 @contextmanager
 def _stopped_by_signals() -> Iterator[None]:
-    """Make Ctrl-C and SIGTERM end a command cleanly, and a second one of either immediately.
+    """Make Ctrl-C and SIGTERM end a command cleanly, and the next one of either immediately.
 
     Files are consistent at any moment, and the processes of the sandbox, of a grid and of a
     sweep end with this one. A signal that is ignored, as under nohup, stays ignored.
@@ -223,11 +248,17 @@ def _stopped_by_signals() -> Iterator[None]:
         yield
         return
     stopping = False
+    _signals.last = 2
 
-    def stop(*_: object) -> None:
+    def stop(number: int, _: object) -> None:
         nonlocal stopping
         if stopping:
             _end_at_once()
+        end = _signals.at_ctrl_c if number == signal.SIGINT else None
+        if end is not None and end():
+            _signals.at_ctrl_c = None
+            _signals.last = 3
+            return
         stopping = True
         raise KeyboardInterrupt
 
@@ -238,7 +269,7 @@ def _stopped_by_signals() -> Iterator[None]:
         if signal.getsignal(number) == handler
     }
     try:
-        with _second_one_counted(before):
+        with _counted(before):
             yield
     finally:
         for number, handler in before.items():
@@ -246,8 +277,8 @@ def _stopped_by_signals() -> Iterator[None]:
 
 
 @contextmanager
-def _second_one_counted(signals: Collection[int]) -> Iterator[None]:
-    """End this process at a second signal, even while the main thread is not in Python code.
+def _counted(signals: Collection[int]) -> Iterator[None]:
+    """End this process at the last signal, even while the main thread is not in Python code.
 
     Signal handlers run only between two instructions of Python; the wake-up pipe gets the number
     of a signal immediately, and a separate thread reads it.
@@ -261,7 +292,7 @@ def _second_one_counted(signals: Collection[int]) -> Iterator[None]:
         seen = 0
         while (number := os.read(reader, 1)[0]) != end:
             seen += number in signals
-            if seen == 2:
+            if seen == _signals.last:
                 _end_at_once()
 
     counter = threading.Thread(target=count, name="signals", daemon=True)

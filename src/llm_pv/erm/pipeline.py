@@ -118,7 +118,7 @@ def program_header(result: LearnedProgram) -> str:
     return "\n".join(lines)
 
 
-CUT_SHORT = "the search was cut short by its cap on time or memory"
+CUT_SHORT = "the search was cut short, by its cap on time or memory or by Ctrl-C"
 """The beginning of the warning that other machines may find another program."""
 
 

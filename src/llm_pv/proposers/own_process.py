@@ -143,6 +143,17 @@ class OwnProcess(WrappedProposer):
                 search.close()
 
 
+def stop_searches() -> bool:
+    """End the running searches that have found something, which is kept; return whether any has.
+
+    It may be called by a signal handler.
+    """
+    found = [search for search in list(_running) if search.has_found and not search.finished]
+    for search in found:
+        search.stop()
+    return bool(found)
+
+
 _running: set["_RunningSearch"] = set()
 _cores = threading.BoundedSemaphore(usable_cores())
 """Bounds the searches that compute at the same time in threads of this process."""
@@ -157,9 +168,10 @@ class _RunningSearch:
         self._seconds = seconds
         self._process: Process | None = None
         self._messages: queue.SimpleQueue[tuple[Any, ...]] = queue.SimpleQueue()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may come in while the main thread has it
         self._timer: threading.Timer | None = None
-        self._finished = False
+        self.has_found = False
+        self.finished = False
         self._late = False
         self._closed = False
 
@@ -188,7 +200,7 @@ class _RunningSearch:
             if self._timer is not None:
                 self._timer.cancel()
             process, self._process = self._process, None
-        if process is not None and self._finished and not self._late:
+        if process is not None and self.finished and not self._late:
             _idle.keep(process)
         elif process is not None:
             child_process.end(process)
@@ -242,7 +254,8 @@ class _RunningSearch:
             while True:
                 message = pickle.load(cast("BinaryIO", process.stdout))  # noqa: S301 - our own process
                 whole = whole and message[0] != "cut"
-                self._finished = whole and message[0] == "done"
+                self.finished = whole and message[0] == "done"
+                self.has_found = self.has_found or message[0] in {"interim", "proposal"}
                 self._messages.put(message)
                 if message[0] in {"done", "error"}:
                     return

@@ -21,7 +21,7 @@ from llm_pv.search.emit import filled, literal
 from llm_pv.search.library import arithmetic
 from llm_pv.search.pool import Offer
 from llm_pv.search.problem import Problem
-from llm_pv.search.types import Expression, Truths, Type, condition
+from llm_pv.search.types import Expression, Truths, Type, condition, joined, negation
 
 Floats: TypeAlias = NDArray[np.float64]
 Test: TypeAlias = Callable[..., Truths]
@@ -290,18 +290,56 @@ def _intervals_of(bank: Bank, places: NDArray[np.int64]) -> Iterator[Offer]:
             constants = [mining.written_bits(constant, kind) for _, constant in cuts]
             price = bits[row] + 2 * prices.THRESHOLD + sum(constants)
             if best[row] > least:
-                held = numbers.values[places[row]]
-                whole = bool((held == np.floor(held)).all())
-                template, between = _interval(cuts[0], cuts[1], whole=whole)
-                yield offered(numbers, [int(places[row])], template, price, between)
+                low_cut, high_cut = (
+                    _at(numbers, int(places[row]), *cut, bits[row] + prices.THRESHOLD + more)
+                    for cut, more in zip(cuts, constants, strict=True)
+                )
+                truth = low_cut.truth & ~high_cut.truth
+
+                def write(
+                    low: Offer = low_cut, high: Offer = high_cut, price: float = price
+                ) -> Expression:
+                    return between(low.write(), high.write(), price)
+
+                yield Offer(truth, price, write)
 
 
-def _interval(low: tuple[str, float], high: tuple[str, float], *, whole: bool) -> tuple[str, Test]:
-    (above, bottom), (beyond, top) = low, high
+def between(low: Expression, high: Expression, bits: float) -> Expression:
+    """Return whether a number is above one cut and not above another, as an interval."""
+    assert low.cut is not None
+    assert high.cut is not None
+    number, above, bottom = low.cut
+    _, beyond, top = high.cut
     last, sign = top, {">=": "<", ">": "<="}[beyond]
     is_shorter = prices.constant_bits(top - 1) <= prices.constant_bits(top)
-    if whole and top == np.floor(top) and sign == "<" and is_shorter:
+    is_whole = bool((number.values == np.floor(number.values)).all())
+    if is_whole and top == np.floor(top) and sign == "<" and is_shorter:
         last, sign = top - 1, "<="
     below = {">=": "<=", ">": "<"}[above]
     template = f"{literal(bottom)} {below} {{0}} {sign} {literal(last)}"
-    return template, lambda values: SIGNS[above](values, bottom) & ~SIGNS[beyond](values, top)
+    inside = on_numbers(
+        [number],
+        template,
+        bits,
+        lambda values: SIGNS[above](values, bottom) & ~SIGNS[beyond](values, top),
+    )
+    return replace(inside, parts=("between", (low, high)))
+
+
+def exchanged(whole: Expression, old: Expression, new: Expression) -> Expression:
+    """Return a condition with one that it consists of exchanged for another."""
+    if whole is old:
+        return new
+    word, parts = whole.parts
+    made = [exchanged(part, old, new) for part in parts]
+    if all(one is part for one, part in zip(made, parts, strict=True)):
+        return whole
+    if word == "not":
+        return negation(made[0])
+    bits = whole.bits + sum(one.bits for one in made) - sum(part.bits for part in parts)
+    if word != "between":
+        return joined(word, made, bits)
+    low, high = made
+    if low.cut and high.cut and low.cut[0] is high.cut[0] and "==" not in (low.cut[1], high.cut[1]):
+        return between(low, high, bits)
+    return joined("and", [low, negation(high)], bits)

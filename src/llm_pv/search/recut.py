@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llm_pv.search import prices
-from llm_pv.search.cuts import SIGNS, compared
+from llm_pv.search.cuts import SIGNS, compared, exchanged
 from llm_pv.search.mining import below, boundary, reached, round_numbers, written_bits
 from llm_pv.search.pool import Conditions
 from llm_pv.search.problem import Problem
 from llm_pv.search.program import Answer, Bands, Branch, Node, answers_of
-from llm_pv.search.types import Expression, exchanged
+from llm_pv.search.types import Expression
 
 MOST_CUTS = 30
 """Cuts of a program; one with more is left as it is."""
@@ -171,7 +171,7 @@ def _cut_of(condition: Expression, whole: Expression, put: Callable[[Expression]
         return with_condition(compared(number, sign, new, bits))
 
     always, never = (
-        with_condition(replace(condition, values=np.full(len(condition.values), truth)))
+        with_condition(replace(condition, values=np.full(len(condition.values), truth), cut=None))
         for truth in (True, False)
     )
     return Cut(number, sign, constant, always, never, moved)

@@ -7,10 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llm_pv.data.examples import Input
+from llm_pv.search.cuts import exchanged
 from llm_pv.search.pool import Conditions
 from llm_pv.search.problem import Problem
 from llm_pv.search.program import Branch, Candidate, Node
-from llm_pv.search.types import Expression, exchanged
+from llm_pv.search.types import Expression
 
 RIVAL_BITS = 5.0
 """A rival is at most so many bits longer than what it rivals."""

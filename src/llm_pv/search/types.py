@@ -135,7 +135,8 @@ class Expression:
     recipe: Callable[["Frame"], Column] | None = None
     # a word for the unit or kind of a number ("count", "price"); like with like is cheaper
     kind: str = ""
-    # for conditions joined by a word, or the opposite of one ("not"), that word and the conditions
+    # for conditions joined by a word, the opposite of one ("not") and an interval ("between"), that
+    # word and the conditions
     parts: tuple[str, tuple["Expression", ...]] = ("", ())
     # for a number compared with a constant, the number, the sign and the constant
     cut: tuple["Expression", str, float] | None = None
@@ -238,18 +239,3 @@ def joined(word: str, conditions: Sequence[Expression], bits: float) -> Expressi
     parts = word, tuple(conditions)
     kind = Type.NUMBER if word == "+" else Type.TRUTH
     return derived(code, kind, bits, lambda *all: function.reduce(all), conditions, parts=parts)
-
-
-def exchanged(whole: Expression, old: Expression, new: Expression) -> Expression:
-    """Return a condition with one that it consists of exchanged for another."""
-    if whole is old:
-        return new
-    word, parts = whole.parts
-    made = [exchanged(part, old, new) for part in parts]
-    if all(one is part for one, part in zip(made, parts, strict=True)):
-        return whole
-    if word == "not":
-        return negation(made[0])
-    return joined(
-        word, made, whole.bits + sum(one.bits for one in made) - sum(p.bits for p in parts)
-    )

@@ -157,7 +157,7 @@ def _level(
             cheapest += _best(costs + idle, wrong > total / 2, start, way, most)
             with np.errstate(divide="ignore", invalid="ignore"):
                 spread = held * (total - held) * total_inside * (total - total_inside) / total
-                told = 0.72 * (held_inside * total - held * total_inside) ** 2 / spread / total
+                told = 0.72 * (held_inside * total - held * total_inside) ** 2 / spread
             value = price - np.nan_to_num(told) + idle
             telling += _best(value, np.zeros_like(wrong, dtype=bool), start, way, kept // 5)
     return sorted(cheapest, key=_cost)[:most], sorted(telling, key=_cost)[:kept]
