@@ -7,7 +7,7 @@ import pytest
 
 from llm_pv.data.examples import Examples, Input
 from llm_pv.search.bank import Bank
-from llm_pv.search.cuts import compared
+from llm_pv.search.cuts import between, compared, exchanged
 from llm_pv.search.emit import source_of
 from llm_pv.search.pool import conditions_of
 from llm_pv.search.problem import Problem
@@ -57,6 +57,27 @@ def test_a_cut_inside_a_conjunction_or_its_opposite_is_moved_too() -> None:
     program = Branch(joined("and", [flag, negation(below)], 12.0), Answer(1), Answer(0))
     first, _ = next(recut(program, problem))
     assert 'x["flag"] and x["n"] >= 60' in source_of(first, problem.classes)
+
+
+def test_both_ends_of_an_interval_are_moved_and_it_stays_one() -> None:
+    problem, flag, number = leaves()
+    low, high = (compared(number, ">=", constant, 9.0) for constant in (56.0, 100.0))
+    program = Branch(joined("and", [flag, between(low, high, 12.0)], 15.0), Answer(1), Answer(0))
+    assert 'x["flag"] and 56 <= x["n"] < 100' in source_of(program, problem.classes)
+    first, _ = next(recut(program, problem))
+    assert 'x["flag"] and 60 <= x["n"] < 100' in source_of(first, problem.classes)
+    assert answers_of(first)[: problem.size].tolist() == problem.codes.tolist()
+
+
+def test_an_interval_whose_end_becomes_another_condition_is_said_as_two() -> None:
+    _, flag, number = leaves()
+    low, high = (compared(number, ">=", constant, 9.0) for constant in (30.0, 66.0))
+    inside = between(low, high, 12.0)
+    assert inside.code == '30 <= x["n"] <= 65'
+    other = exchanged(inside, low, flag)
+    assert other.code == 'x["flag"] and x["n"] < 66'
+    assert other.values.tolist() == [x["flag"] and x["n"] < 66 for x in map(dict, ROWS)]
+    assert exchanged(inside, high, compared(number, ">", 67.0, 9.0)).code == '30 <= x["n"] <= 67'
 
 
 def test_the_cuts_of_bands_are_moved_within_the_rows_that_reach_them() -> None:

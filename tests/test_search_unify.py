@@ -218,8 +218,9 @@ def test_a_decision_list_recovers_three_classes_in_order() -> None:
         lambda x: int((x["a"] and x["b"]) or x["n"] >= 80),
         lambda x: int((x["a"] or x["kind"] == "red") and x["m"] >= 50),
         lambda x: int((x["a"] and x["b"]) or (x["c"] and x["n"] >= 50)),
+        lambda x: int(x["m"] >= 50 and 20 <= x["n"] < 60),
     ],
-    ids=["and", "or not", "one of two", "and or", "or and", "two pairs"],
+    ids=["and", "or not", "one of two", "and or", "or and", "two pairs", "within"],
 )
 def test_joins_recover_two_to_four_conditions(rule: Rule) -> None:
     assert best(joins, rule) == 1.0

@@ -188,7 +188,7 @@ def gap_of(cut: Cut, problem: Problem) -> tuple[float, float] | None:
     """Return the neighbouring values between which a cut makes fewest mistakes.
 
     Only rows count that the cut decides. The present gap is kept where none is better; None where
-    no row, or only one value, is decided.
+    no row, or only one value, is decided, or the cut lies best where it is, beyond all values.
     """
     size = problem.size
 
@@ -205,9 +205,11 @@ def gap_of(cut: Cut, problem: Problem) -> tuple[float, float] | None:
     known, place = np.unique(values[decided], return_inverse=True)
     if len(known) < 2:
         return None
-    lost = np.cumsum(np.bincount(place, gains[decided]))[:-1]  # with a cut after each value
+    lost = np.cumsum(np.bincount(place, gains[decided]))  # with a cut after each value
     now = int((~SIGNS[cut.sign](known, cut.constant)).sum()) - 1
-    best = int(lost.argmin())
-    if 0 <= now < len(lost) and lost[now] <= lost[best] + 1e-9:
+    best = int(lost[:-1].argmin())
+    if (lost[now] if now >= 0 else 0.0) <= lost[best] + 1e-9:
         best = now
+    if not 0 <= best < len(known) - 1:
+        return None  # a cut beyond all values is no worse
     return float(known[best]), float(known[best + 1])
