@@ -1,6 +1,5 @@
 """The search, stage by stage."""
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -32,9 +31,8 @@ from llm_pv.search.unify.features import richest
 MOST_CONDITIONS = 30_000
 MOST_REFITTED = 400
 """Conditions that a search on a sample hands to what is fitted on all rows."""
-MOST_PROPOSED, MOST_RULES, MOST_ALIKE = 200, 40, 2
-"""Programs that are proposed, rules among them (of many, validation picks by luck), and of these
-how many that make the same mistakes."""
+MOST_PROPOSED, MOST_RULES = 200, 40
+"""Programs that are proposed, and rules among them: of many, validation picks by luck."""
 MOST_TRUTHS = 4
 """Truth values within each of which numbers are cut."""
 RESCORED_ROWS, LEAST_RESCORED = 120_000, 12
@@ -350,24 +348,4 @@ def ranked(found: list[Candidate], problem: Problem) -> list[Candidate]:
         for one in weak[unifier.name][: MOST_FITTED if unifier.fits_all else MOST_WEAK]
     ]
     rest.sort(key=lambda one: one.cost)
-    return [*_thinned(strong, problem), *rest[: MOST_PROPOSED - MOST_RULES - 1], baseline]
-
-
-def _thinned(found: list[Candidate], problem: Problem) -> list[Candidate]:
-    """Return the cheapest programs, with every one that makes fewer mistakes than all shorter.
-
-    Of those that make the same mistakes, few are among them.
-    """
-    kept: dict[int, Candidate] = {}
-    fewest = np.inf
-    for one in sorted(found, key=lambda one: one.bits):
-        if one.mistakes < fewest:
-            fewest = one.mistakes
-            kept[id(one)] = one
-    alike: Counter[bytes] = Counter()
-    for one in found:
-        answers = one.answers[: problem.size].tobytes()
-        alike[answers] += 1
-        if len(kept) < MOST_RULES and (not one.mistakes or alike[answers] <= MOST_ALIKE):
-            kept[id(one)] = one
-    return [one for one in found if id(one) in kept]
+    return [*strong[:MOST_RULES], *rest[: MOST_PROPOSED - MOST_RULES - 1], baseline]

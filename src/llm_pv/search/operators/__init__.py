@@ -126,7 +126,7 @@ def each(template: str, signature: str, bits: float, *, over: str = "each", **op
 @cache
 def load() -> tuple[Operator, ...]:
     """Return every operator, from every domain."""
-    for domain in ("text", "numbers", "lists", "bits", "dates", "graphs"):
+    for domain in ("graphs", "text", "numbers", "lists", "bits", "dates"):
         import_module(f"llm_pv.search.operators.{domain}")
 
     return tuple(OPERATORS)
