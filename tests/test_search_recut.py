@@ -76,7 +76,7 @@ def test_an_interval_whose_end_becomes_another_condition_is_said_as_two() -> Non
     assert inside.code == '30 <= x["n"] <= 65'
     other = exchanged(inside, low, flag)
     assert other.code == 'x["flag"] and x["n"] < 66'
-    assert other.values.tolist() == [x["flag"] and x["n"] < 66 for x in map(dict, ROWS)]
+    assert other.values.tolist() == [n < 66 for n, _ in DECIDED] + [False] * len(OTHERS)
     assert exchanged(inside, high, compared(number, ">", 67.0, 9.0)).code == '30 <= x["n"] <= 67'
 
 
