@@ -380,19 +380,20 @@ def test_a_zygote_that_does_not_answer_in_time_is_ended(monkeypatch: pytest.Monk
     assert started._process is not None
     os.kill(started._process.pid, 0)
     monkeypatch.setattr(linux, "_GRACE_SECONDS", 0.2)
-    stop_everything_below(os.getpid())
+    stop_with_all_below(started._process.pid)
     with pytest.raises(ZygoteGoneError):
         started.run("def f(x): return 1", Batch(["a"]), Limits(cpu_seconds=0.1, wall_seconds=0.1))
     started.close()
     assert started._process.returncode is not None
 
 
-def stop_everything_below(pid: int) -> None:
+def stop_with_all_below(pid: int) -> None:
+    """Stop a process of the sandbox; not the parser or a spare of this process, which go on."""
     for file in Path(f"/proc/{pid}/task").glob("*/children"):
         for child in file.read_text().split():
-            stop_everything_below(int(child))
-            if b"boot.py" in Path(f"/proc/{child}/cmdline").read_bytes():
-                os.kill(int(child), signal.SIGSTOP)
+            stop_with_all_below(int(child))
+    if b"boot.py" in Path(f"/proc/{pid}/cmdline").read_bytes():
+        os.kill(pid, signal.SIGSTOP)
 
 
 def test_an_interrupted_run_does_not_leave_its_answer_to_the_next(

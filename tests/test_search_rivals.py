@@ -56,16 +56,12 @@ def test_two_rules_that_fit_are_each_others_rivals() -> None:
     assert (rival.answer, rival.rival_answer) == (str(int(mirrored)), str(int(ones % 2 == 0)))
 
 
-def test_the_user_is_told_of_a_rival_that_validation_does_not_refute() -> None:
+def test_the_user_is_told_of_a_rival_that_validation_does_not_refute(sandbox: Sandbox) -> None:
     train, validation = palindromes(60, seed=0), palindromes(60, seed=1)
     splits = Splits(train, validation, palindromes(10, seed=2), Classes.of(train.labels))
     search = OwnProcess(LengthFirst(built_in=SMALL), seconds=60.0)  # as it runs everywhere
-    with Sandbox() as sandbox:  # whose limit by the clock grows with the load
-        learned = learn_splits(splits, search, sandbox, Plan(50))
-    attempts = [(one.proposal.text, one.outcome, one.error) for one in learned.selection.attempts]
-    # Each of the two rules is the other's rival, whichever is selected.
-    others = [standing.rival.text for standing in learned.rivals]
-    assert any("% 2" in text or "[::-1]" in text for text in others), attempts
+    learned = learn_splits(splits, search, sandbox, Plan(50))
+    assert any("% 2" in standing.rival.text for standing in learned.rivals)
     assert any("another program fits the rows as well" in text for text in learned.warnings)
     record = learned.record()
     assert record["rivals"][0]["validation_accuracy"] == 1.0
